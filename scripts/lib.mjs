@@ -1,0 +1,94 @@
+// What start, build and test share: install what is missing, compile what is stale.
+
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Runs a program to its end; its failure ends this one with the same code. */
+export function run(command, args, options = {}) {
+  const { status, signal, error } = spawnSync(command, args, {
+    stdio: 'inherit',
+    cwd: root,
+    ...options,
+  });
+  if (error) {
+    console.error(`portico: cannot run ${command}: ${error.message}`);
+    process.exit(1);
+  }
+  if (status !== 0) process.exit(status ?? (signal === 'SIGINT' ? 130 : 1));
+}
+
+/** Installs the packages of the lock file unless that has been done since it changed. */
+export function ensureInstalled(dir = root) {
+  const stamp = join(dir, 'node_modules', '.portico-installed');
+  const lock = readFileSync(join(dir, 'package-lock.json'), 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  console.error('portico: installing packages …');
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: dir,
+    stdio: ['ignore', 2, 2],
+  });
+  writeFileSync(stamp, lock);
+}
+
+/** Compiles `project` into `outDir` unless nothing it reads is newer than the last time. */
+export function ensureBuilt(project, outDir, inputs, dir = root) {
+  const stamp = join(dir, outDir, '.built');
+  const newest = Math.max(...inputs.map((input) => newestMs(join(dir, input))));
+  if (existsSync(stamp) && statSync(stamp).mtimeMs >= newest) return;
+  console.error(`portico: building ${outDir} …`);
+  run(process.execPath, [join(dir, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', project], {
+    cwd: dir,
+    stdio: ['ignore', 2, 2],
+  });
+  mkdirSync(join(dir, outDir), { recursive: true });
+  writeFileSync(stamp, '');
+}
+
+function newestMs(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(
+    stat.mtimeMs,
+    ...readdirSync(path)
+      .filter((name) => name !== 'node_modules')
+      .map((name) => newestMs(join(path, name))),
+  );
+}
+
+export function ensureProgram(dir = root) {
+  ensureInstalled(dir);
+  ensureBuilt('.', 'dist', ['src', 'tsconfig.json', 'package.json'], dir);
+}
+
+/** Copies what `npm start` needs to a directory that this user may write. */
+export function copyProgram(to) {
+  mkdirSync(to, { recursive: true });
+  for (const name of [
+    'package.json',
+    'package-lock.json',
+    '.npmrc',
+    'tsconfig.json',
+    'src',
+    'static',
+    'examples',
+    'scripts',
+  ]) {
+    if (existsSync(join(root, name)))
+      cpSync(join(root, name), join(to, name), {
+        recursive: true,
+        filter: (path) => !path.includes('node_modules'),
+      });
+  }
+}

@@ -1,0 +1,86 @@
+// The settings as the program uses them: loaded once, complete, frozen. The table in settings.ts
+// says where each comes from, what it may be and what it means.
+
+export type WorkerClass = 'async' | 'sync' | 'threads';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical';
+
+export type BindAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export interface StaticMount {
+  /** Starts with "/"; matches whole path segments. */
+  readonly prefix: string;
+  /** Absolute. */
+  readonly dir: string;
+}
+
+/** What the arbiter, the edge and the workers are told. Plain data: it travels as JSON. */
+export interface Config {
+  // The app
+  /** File or package; null only where the command needs no app. */
+  readonly module: string | null;
+  /** Name of the export; null = try the usual ones. */
+  readonly export: string | null;
+  /** Absolute working directory of the app. */
+  readonly chdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly preload: boolean;
+  readonly reload: boolean;
+
+  // Sockets
+  readonly bind: readonly BindAddress[];
+  /** Connections the kernel queues (listen(2)). */
+  readonly backlog: number;
+
+  // Processes
+  readonly workers: number;
+  readonly workerClass: WorkerClass;
+  readonly threads: number;
+  readonly edges: number;
+  /** Most requests one worker process works on at a time; 1 for sync. */
+  readonly workerConnections: number;
+  readonly maxRequests: number;
+  readonly maxRequestsJitter: number;
+  readonly timeoutMs: number;
+  readonly gracefulTimeoutMs: number;
+  readonly user: string | null;
+  readonly group: string | null;
+  readonly umask: number;
+  readonly pid: string | null;
+  /** Absolute; null = chosen by the arbiter. */
+  readonly runtimeDir: string | null;
+
+  // Connections at the edge
+  readonly keepAliveMs: number;
+  readonly headerTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly sendTimeoutMs: number;
+  readonly limitRequestLineBytes: number;
+  readonly limitRequestFields: number;
+  readonly limitRequestFieldSizeBytes: number;
+  /** 0 = no limit. */
+  readonly limitRequestBodyBytes: number;
+  readonly permitBareLf: boolean;
+  /** Addresses, CIDR blocks, "unix", or "*". */
+  readonly forwardedAllowIps: readonly string[];
+  /** Also send Forwarded (RFC 7239). */
+  readonly forwarded: boolean;
+
+  // Balancing
+  readonly queueSize: number;
+  readonly queueTimeoutMs: number;
+  /** 0 = no limit. */
+  readonly responseTimeoutMs: number;
+  readonly static: readonly StaticMount[];
+
+  // Logs
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'text' | 'json';
+  /** "-" = stdout; null = off. */
+  readonly accessLogfile: string | null;
+  /** Gunicorn's atoms, or "combined" or "json". */
+  readonly accessLogformat: string;
+  /** "-" = stderr. */
+  readonly errorLogfile: string;
+}

@@ -1,0 +1,240 @@
+// Every failure a client or an operator can see: one table, from which docs/errors.md is made.
+
+import type { Blame } from './failure.ts';
+
+interface CatalogueRow {
+  readonly blame: Blame;
+  /** Status of the answer; 0 = no answer can be sent. 499 is nginx's "client closed request": logged, never sent. */
+  readonly status: number;
+  readonly retry: boolean;
+  /** What happened, for a person who reads the log. */
+  readonly what: string;
+  /** What to do about it. */
+  readonly remedy: string;
+}
+
+const rows = {
+  // The client's request (RFC 9112).
+  BAD_REQUEST_LINE: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'The request line is malformed.',
+    remedy: 'Send METHOD SP target SP HTTP/1.1.',
+  },
+  BAD_METHOD: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'The method is not a token.',
+    remedy: 'Use letters, digits and token characters only.',
+  },
+  BAD_TARGET: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'The request target is malformed or does not fit the method.',
+    remedy: 'Percent-encode what a URI may not hold.',
+  },
+  BAD_VERSION: {
+    blame: 'client',
+    status: 505,
+    retry: false,
+    what: 'The HTTP version is not spoken here.',
+    remedy: 'Use HTTP/1.1 or HTTP/1.0.',
+  },
+  BAD_FIELD: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'A field line is malformed: name, colon, value or line ending.',
+    remedy: 'Send "name: value" CRLF, with no space before the colon and no folding.',
+  },
+  BAD_HOST: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'Host is missing, repeated or malformed.',
+    remedy: 'Send exactly one valid Host field.',
+  },
+  BAD_LENGTH: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'Content-Length is malformed or contradicts itself.',
+    remedy: 'Send one Content-Length of decimal digits.',
+  },
+  BAD_TRANSFER_ENCODING: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'Transfer-Encoding is not plain "chunked", comes with Content-Length, or comes in HTTP/1.0.',
+    remedy: 'Send Transfer-Encoding: chunked alone, in HTTP/1.1.',
+  },
+  UNKNOWN_TRANSFER_CODING: {
+    blame: 'client',
+    status: 501,
+    retry: false,
+    what: 'A transfer coding other than chunked was used.',
+    remedy: 'Send the content with chunked only.',
+  },
+  BAD_CHUNK: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'A chunk of the request is malformed.',
+    remedy: 'Send hexadecimal size, CRLF, data, CRLF.',
+  },
+  LINE_TOO_LONG: {
+    blame: 'client',
+    status: 414,
+    retry: false,
+    what: 'The request line is longer than limitRequestLine.',
+    remedy: 'Shorten the URL, or raise limitRequestLine.',
+  },
+  FIELDS_TOO_MANY: {
+    blame: 'client',
+    status: 431,
+    retry: false,
+    what: 'There are more fields than limitRequestFields.',
+    remedy: 'Send fewer fields, or raise limitRequestFields.',
+  },
+  FIELD_TOO_LARGE: {
+    blame: 'client',
+    status: 431,
+    retry: false,
+    what: 'A field is longer than limitRequestFieldSize.',
+    remedy: 'Send smaller fields (cookies?), or raise limitRequestFieldSize.',
+  },
+  BODY_TOO_LARGE: {
+    blame: 'client',
+    status: 413,
+    retry: false,
+    what: 'The content is larger than limitRequestBody.',
+    remedy: 'Send less, or raise limitRequestBody.',
+  },
+  EXPECTATION_UNKNOWN: {
+    blame: 'client',
+    status: 417,
+    retry: false,
+    what: 'Expect asks for something other than 100-continue.',
+    remedy: 'Send Expect: 100-continue or none.',
+  },
+  HEAD_TIMEOUT: {
+    blame: 'client',
+    status: 408,
+    retry: false,
+    what: 'The request head did not arrive in headerTimeout.',
+    remedy: 'Send the head faster, or raise headerTimeout.',
+  },
+  BODY_TIMEOUT: {
+    blame: 'client',
+    status: 408,
+    retry: false,
+    what: 'No content arrived for bodyTimeout.',
+    remedy: 'Send the content faster, or raise bodyTimeout.',
+  },
+  SEND_TIMEOUT: {
+    blame: 'client',
+    status: 0,
+    retry: false,
+    what: 'The client took nothing of the response for sendTimeout.',
+    remedy: 'Read the response faster, or raise sendTimeout.',
+  },
+  CLIENT_LEFT: {
+    blame: 'client',
+    status: 499,
+    retry: false,
+    what: 'The client closed the connection before the answer was sent.',
+    remedy: 'Nothing: the client changed its mind, or gave up waiting.',
+  },
+  // The edge itself.
+  NOT_FOUND: {
+    blame: 'client',
+    status: 404,
+    retry: false,
+    what: 'Nothing is here.',
+    remedy: 'Check the path.',
+  },
+  METHOD_NOT_ALLOWED: {
+    blame: 'client',
+    status: 405,
+    retry: false,
+    what: 'The resource does not take this method.',
+    remedy: 'Use one that Allow names.',
+  },
+  QUEUE_FULL: {
+    blame: 'edge',
+    status: 503,
+    retry: true,
+    what: 'All workers are at their limit and the queue is full.',
+    remedy: 'Add workers, or raise queueSize.',
+  },
+  QUEUE_TIMEOUT: {
+    blame: 'edge',
+    status: 503,
+    retry: true,
+    what: 'No worker became free in queueTimeout.',
+    remedy: 'Add workers, make the app faster, or raise queueTimeout.',
+  },
+  SHUTTING_DOWN: {
+    blame: 'edge',
+    status: 503,
+    retry: true,
+    what: 'Portico is stopping.',
+    remedy: 'Ask again.',
+  },
+  EDGE_FAULT: {
+    blame: 'edge',
+    status: 500,
+    retry: false,
+    what: 'A fault in the edge.',
+    remedy: 'Please report it with the log line.',
+  },
+  // The worker and the app in it.
+  WORKER_DIED: {
+    blame: 'upstream',
+    status: 502,
+    retry: true,
+    what: 'The worker ended before it answered.',
+    remedy: 'See why the worker ended, a few log lines earlier.',
+  },
+  WORKER_RESET: {
+    blame: 'upstream',
+    status: 502,
+    retry: false,
+    what: 'The app destroyed the response before it was complete.',
+    remedy: "See the app's own log.",
+  },
+  RESPONSE_TIMEOUT: {
+    blame: 'upstream',
+    status: 504,
+    retry: false,
+    what: 'The app did not begin to answer in responseTimeout.',
+    remedy: 'Make the app faster, or raise responseTimeout.',
+  },
+  RESPONSE_LENGTH: {
+    blame: 'upstream',
+    status: 502,
+    retry: false,
+    what: 'The app sent more or less content than its Content-Length said.',
+    remedy: "Correct the app's Content-Length.",
+  },
+  RESPONSE_INVALID: {
+    blame: 'upstream',
+    status: 502,
+    retry: false,
+    what: 'The app sent a response head that HTTP does not allow.',
+    remedy: 'Correct the status or the fields that the log names.',
+  },
+  LINK_PROTOCOL: {
+    blame: 'upstream',
+    status: 502,
+    retry: true,
+    what: 'A frame broke the link protocol.',
+    remedy: 'Check that edge and worker are of one version; else report it.',
+  },
+} as const satisfies Record<string, CatalogueRow>;
+
+export type FailureCode = keyof typeof rows;
+export const catalogue: Readonly<Record<FailureCode, CatalogueRow>> = rows;

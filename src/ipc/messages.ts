@@ -1,0 +1,96 @@
+// Every message between the arbiter and its children, over Node's IPC channel. One union each way;
+// behind each kind: who sends it, and when. What arrives is checked by ipc/channel.ts.
+
+import type { BindAddress, Config } from '../config/config.ts';
+
+/** One worker process of one generation. `id` is never used again in an arbiter's life. */
+export interface WorkerAddress {
+  readonly id: number;
+  /** 1 … workers: stable, a replacement takes the slot of the one it replaces. */
+  readonly slot: number;
+  readonly pid: number;
+  /** Absolute paths of Unix sockets that speak the link: one, or one a thread. */
+  readonly sockets: readonly string[];
+  /** Requests each socket may have in flight at a time. */
+  readonly capacity: number;
+}
+
+export type ToEdge =
+  /** First message, and again after each reload: the settings to work by from now on. */
+  | { readonly type: 'configure'; readonly config: Config }
+  /** Comes with the handle of a bound socket: accept on it. */
+  | { readonly type: 'listen'; readonly key: string; readonly address: BindAddress }
+  /** Stop accepting on the socket; connections that are open go on. */
+  | { readonly type: 'unlisten'; readonly key: string }
+  /** The worker is ready: send requests to it. */
+  | { readonly type: 'admit'; readonly worker: WorkerAddress }
+  /** Send nothing more to the worker; answered by 'withdrawn' when that holds. */
+  | { readonly type: 'withdraw'; readonly workerId: number }
+  /** The worker's process is gone, wanted or not: 'withdraw' with no answer. */
+  | { readonly type: 'gone'; readonly workerId: number }
+  /** Stop accepting, finish what is open, then leave with exit code 0. */
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+  /** Open the log files anew (USR1). */
+  | { readonly type: 'reopen-logs' }
+  /** Answer with 'status'. */
+  | { readonly type: 'report'; readonly askId: number };
+
+export type FromEdge =
+  /** The process runs and has its handlers in: 'configure' may be sent. */
+  | { readonly type: 'started' }
+  /** Configured and able to take requests, after the first 'configure' and 'listen's. */
+  | { readonly type: 'ready' }
+  /** The settings could not be put to work; the former ones stay in force. After 'configure'. */
+  | { readonly type: 'refused'; readonly reason: string }
+  | { readonly type: 'heartbeat' }
+  | { readonly type: 'withdrawn'; readonly workerId: number }
+  | { readonly type: 'status'; readonly askId: number; readonly status: EdgeStatus };
+
+export type ToWorker =
+  /** First message: what to load and where to listen. */
+  | { readonly type: 'configure'; readonly config: Config; readonly assignment: WorkerAssignment }
+  /** Finish what is in flight, then leave with exit code 0. */
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+  | { readonly type: 'reopen-logs' };
+
+export interface WorkerAssignment {
+  readonly id: number;
+  readonly slot: number;
+  /** Absolute path without ending; the worker listens on `${socketBase}.sock` (threads: `-1.sock` …). */
+  readonly socketBase: string;
+  /** Requests after which the worker asks to be retired; 0 = never. Jitter is already in it. */
+  readonly maxRequests: number;
+}
+
+export type FromWorker =
+  | { readonly type: 'started' }
+  /** The last thing said at boot: app loaded, sockets listening. */
+  | { readonly type: 'ready'; readonly sockets: readonly string[]; readonly app: string }
+  /** The app can't be loaded or the worker can't serve it; the process leaves with `exitCode` (3 or 4). */
+  | { readonly type: 'boot-failed'; readonly exitCode: 3 | 4; readonly reason: string }
+  /** Sent while the event loop (each thread's) turns; several times in each timeout. */
+  | {
+      readonly type: 'heartbeat';
+      readonly inFlight: number;
+      readonly served: number;
+      readonly rssBytes: number;
+    }
+  /** maxRequests is reached: replace me. */
+  | { readonly type: 'retire'; readonly reason: string };
+
+export interface EdgeStatus {
+  readonly pid: number;
+  readonly connections: number;
+  readonly requestsInFlight: number;
+  readonly requestsServed: number;
+  readonly queued: number;
+  readonly rssBytes: number;
+  /** In flight by worker id. */
+  readonly workers: readonly {
+    readonly id: number;
+    readonly inFlight: number;
+    readonly served: number;
+  }[];
+}
+
+export type Message = ToEdge | FromEdge | ToWorker | FromWorker;
