@@ -1,0 +1,85 @@
+// Runs wrk and reads what it prints.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Load {
+  readonly path: string;
+  readonly method?: 'GET' | 'POST';
+  readonly fields?: readonly string[];
+  readonly bodyBytes?: number;
+}
+
+export interface LoadResult {
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Answers that were not 2xx or 3xx, and socket errors. */
+  readonly errors: number;
+}
+
+/** Loads `url` over `connections` keep-alive connections for `seconds`. */
+export async function runWrk(
+  origin: string,
+  load: Load,
+  options: { connections: number; seconds: number },
+): Promise<LoadResult> {
+  const args = [
+    '-t',
+    '1',
+    '-c',
+    `${options.connections}`,
+    '-d',
+    `${options.seconds}s`,
+    '--latency',
+  ];
+  for (const field of load.fields ?? []) args.push('-H', field);
+  if (load.method === 'POST') args.push('-s', postScript(load.bodyBytes ?? 0));
+  const output = await capture('wrk', [...args, origin + load.path]);
+  const errors =
+    number(output, /Non-2xx or 3xx responses: (\d+)/) +
+    [...(output.match(/Socket errors: .*/)?.[0].matchAll(/(connect|read|write) (\d+)/g) ?? [])]
+      .map((match) => Number(match[2]))
+      .reduce((sum, count) => sum + count, 0);
+  return {
+    requests: number(output, /(\d+) requests in/),
+    requestsPerSecond: number(output, /Requests\/sec:\s+([\d.]+)/),
+    p50Ms: duration(output, /50%\s+([\d.]+)(us|ms|s)/),
+    p99Ms: duration(output, /99%\s+([\d.]+)(us|ms|s)/),
+    errors,
+  };
+}
+
+function postScript(bytes: number): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'portico-bench-')), 'post.lua');
+  writeFileSync(path, `wrk.method = "POST"\nwrk.body = string.rep("x", ${bytes})\n`);
+  return path;
+}
+
+function number(output: string, pattern: RegExp): number {
+  return Number(output.match(pattern)?.[1] ?? 0);
+}
+
+function duration(output: string, pattern: RegExp): number {
+  const [, value, unit] = output.match(pattern) ?? [];
+  const ms = { us: 0.001, ms: 1, s: 1000 }[unit ?? 'ms'] ?? 1;
+  return Number(value ?? 0) * ms;
+}
+
+/** Runs a program to its end and gives its standard output. */
+export function capture(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve(output) : reject(new Error(`${command} ended with ${code}: ${output}`)),
+    );
+  });
+}

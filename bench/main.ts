@@ -1,0 +1,166 @@
+// Runs the comparison and writes a table and bench/results/latest.json:
+// npm run bench -- [--seconds 5] [--rounds 3] [--only hello,json] [--peers portico,nginx] [--no-bars] [--no-idle]
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { edgeMemory, idleConnectionCost } from './idle.ts';
+import { type LoadResult, runWrk } from './load.ts';
+import { has, type Peer, peers } from './peers.ts';
+import { cpuBetween, sampleTree } from './proc.ts';
+import { type Scenario, scenarios } from './scenarios.ts';
+
+interface Row extends LoadResult {
+  readonly scenario: string;
+  readonly peer: string;
+  readonly cpuUsPerRequest: number;
+  readonly memoryBytes: number;
+  readonly edgeMemoryBytes: number;
+}
+
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
+    peers: { type: 'string', default: '' },
+    workers: { type: 'string', default: '2' },
+    connections: { type: 'string', default: '32' },
+    'no-bars': { type: 'boolean', default: false },
+    'no-idle': { type: 'boolean', default: false },
+  },
+});
+
+if (!has('wrk')) {
+  console.error('bench: wrk is missing (apt-get install wrk)');
+  process.exit(1);
+}
+process.exit(await main());
+
+async function main(): Promise<number> {
+  const rows: Row[] = [];
+  const chosen = scenarios.filter((scenario) => matches(scenario.name, options.only));
+  const present = peers.filter((peer) => matches(peer.name, options.peers));
+  for (const peer of present) {
+    if (peer.needs && !has(peer.needs))
+      console.log(`skipped: ${peer.name} (no ${peer.needs} here)`);
+  }
+  for (const scenario of chosen) {
+    const runs = new Map<Peer, Row[]>();
+    for (let round = 0; round < Number(options.rounds); round++) {
+      // One after another in each round, so that a change of the machine's speed meets all alike.
+      for (const peer of present) {
+        if (peer.needs && !has(peer.needs)) continue;
+        runs.set(peer, [...(runs.get(peer) ?? []), await measure(scenario, peer)]);
+      }
+    }
+    const medians = [...runs.values()].map(median);
+    rows.push(...medians);
+    printTable(scenario.name, medians);
+  }
+  const idleBytes =
+    !options['no-idle'] && matches('idle', options.only) ? await measureIdle() : null;
+  mkdirSync('bench/results', { recursive: true });
+  const machine = { node: process.version, cpu: cpus()[0]?.model ?? '', cores: cpus().length };
+  const result = { at: new Date().toISOString(), machine, options, rows, idleBytes };
+  writeFileSync('bench/results/latest.json', `${JSON.stringify(result, null, 2)}\n`);
+  return options['no-bars'] ? 0 : checkBars(chosen, rows, idleBytes);
+}
+
+async function measure(scenario: Scenario, peer: Peer): Promise<Row> {
+  const server = await peer.start(scenario.app, {
+    workers: Number(options.workers),
+    accessLog: scenario.accessLog,
+  });
+  try {
+    const connections = Number(options.connections);
+    await runWrk(server.origin, scenario.load, { connections, seconds: 2 });
+    const before = server.pids.flatMap((pid) => sampleTree(pid));
+    const result = await runWrk(server.origin, scenario.load, {
+      connections,
+      seconds: Number(options.seconds),
+    });
+    const after = server.pids.flatMap((pid) => sampleTree(pid));
+    return {
+      scenario: scenario.name,
+      peer: peer.name,
+      ...result,
+      cpuUsPerRequest: cpuBetween(before, after) / Math.max(1, result.requests),
+      memoryBytes: after.reduce((sum, sample) => sum + sample.rssBytes, 0),
+      edgeMemoryBytes: edgeMemory(server),
+    };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function measureIdle(): Promise<number> {
+  const portico = peers[0] as Peer;
+  const server = await portico.start('routes.mjs', { workers: 1, accessLog: false });
+  try {
+    // The heap has grown to its working size before the connections are counted.
+    await runWrk(server.origin, { path: '/' }, { connections: 200, seconds: 2 });
+    const bytes = await idleConnectionCost(server, 8000);
+    console.log(
+      `\nidle connection: ${(bytes / 1024).toFixed(1)} KB of edge memory each (8,000 open)`,
+    );
+    return bytes;
+  } finally {
+    await server.stop();
+  }
+}
+
+function median(rows: Row[]): Row {
+  const sorted = [...rows].sort((a, b) => a.cpuUsPerRequest - b.cpuUsPerRequest);
+  return sorted[Math.floor(sorted.length / 2)] as Row;
+}
+
+function printTable(name: string, rows: readonly Row[]): void {
+  console.log(`\n${name}`);
+  console.log(
+    '  peer                 requests/s    p50 ms    p99 ms   CPU µs/req   memory MB  errors',
+  );
+  for (const row of rows) {
+    const cells = [
+      row.requestsPerSecond.toFixed(0).padStart(10),
+      row.p50Ms.toFixed(2).padStart(9),
+      row.p99Ms.toFixed(2).padStart(9),
+      row.cpuUsPerRequest.toFixed(1).padStart(12),
+      (row.memoryBytes / 2 ** 20).toFixed(0).padStart(11),
+      `${row.errors}`.padStart(7),
+    ];
+    console.log(`  ${row.peer.padEnd(20)} ${cells.join(' ')}`);
+  }
+}
+
+/** Holds the bars; a bar whose peer is missing here is named. */
+function checkBars(chosen: readonly Scenario[], rows: readonly Row[], idleBytes: number | null) {
+  let missed = 0;
+  const report = (name: string, value: number, max: number, unit: string) => {
+    const ok = value <= max;
+    if (!ok) missed++;
+    console.log(
+      `${ok ? 'ok    ' : 'MISSED'} ${name}: ${value.toFixed(2)}${unit} (at most ${max}${unit})`,
+    );
+  };
+  console.log('');
+  for (const scenario of chosen) {
+    const own = rows.find((row) => row.scenario === scenario.name && row.peer === 'portico');
+    for (const bar of scenario.bars) {
+      const other = rows.find((row) => row.scenario === scenario.name && row.peer === bar.peer);
+      if (!own || !other) console.log(`no bar ${scenario.name} against ${bar.peer}: not run`);
+      else {
+        const ratio = own.cpuUsPerRequest / other.cpuUsPerRequest;
+        report(`${scenario.name}: CPU against ${bar.peer}`, ratio, bar.cpuRatioMax, '');
+      }
+    }
+  }
+  const edges = rows.filter((row) => row.peer === 'portico').map((row) => row.edgeMemoryBytes);
+  if (edges.length > 0) report('edge memory', Math.max(...edges) / 2 ** 20, 120, ' MB');
+  if (idleBytes !== null) report('idle connection', idleBytes / 1024, 10, ' KB');
+  return missed > 0 ? 1 : 0;
+}
+
+function matches(name: string, wanted: string): boolean {
+  return wanted === '' || wanted.split(',').some((part) => name.includes(part));
+}

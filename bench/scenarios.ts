@@ -1,0 +1,49 @@
+// What is measured: one row of the table for each scenario and peer.
+
+import type { Load } from './load.ts';
+
+export interface Scenario {
+  readonly name: string;
+  readonly app: string;
+  readonly load: Load;
+  readonly accessLog: boolean;
+  /** Most CPU per request against the named peer that the project allows itself. */
+  readonly bars: readonly { readonly peer: string; readonly cpuRatioMax: number }[];
+}
+
+/** What a current browser sends: 12 fields, about 700 bytes. */
+const browserFields = [
+  'User-Agent: Mozilla/5.0 (X11; Linux x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36',
+  'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
+  'Accept-Encoding: gzip, deflate, br, zstd',
+  'Accept-Language: en-GB,en;q=0.9,de;q=0.8,fr;q=0.7',
+  'Cache-Control: no-cache',
+  'Cookie: session=3f2a9c1b5d7e8f00112233445566778899aabbccddeeff; theme=dark; consent=1',
+  'Referer: https://shop.example.com/catalogue/shoes?page=2&sort=price',
+  'Sec-Ch-Ua: "Chromium";v="156", "Not.A/Brand";v="24"',
+  'Sec-Fetch-Dest: document',
+  'Sec-Fetch-Mode: navigate',
+  'Upgrade-Insecure-Requests: 1',
+];
+
+const bars = [
+  { peer: 'nginx → node', cpuRatioMax: 0.7 },
+  { peer: 'http-proxy → node', cpuRatioMax: 0.35 },
+];
+
+const plain = { app: 'routes.mjs', accessLog: false, bars: [] };
+
+export const scenarios: readonly Scenario[] = [
+  { ...plain, name: 'hello', load: { path: '/' }, bars },
+  { ...plain, name: 'hello, browser fields', load: { path: '/', fields: browserFields }, bars },
+  { ...plain, name: 'hello, access log', load: { path: '/' }, accessLog: true },
+  { ...plain, name: 'json 10 KB', load: { path: '/json' } },
+  { ...plain, name: 'body 1 MB', load: { path: '/megabyte' } },
+  {
+    ...plain,
+    name: 'POST 64 KB',
+    load: { path: '/post', method: 'POST', bodyBytes: 64 * 1024 },
+  },
+  { ...plain, name: 'Express hello', app: 'express.mjs', load: { path: '/' } },
+  { ...plain, name: 'Fastify hello', app: 'fastify.mjs', load: { path: '/' } },
+];
