@@ -1,5 +1,6 @@
-// Every message between the arbiter and its children, over Node's IPC channel. One union each way;
-// behind each kind: who sends it, and when. What arrives is checked by ipc/channel.ts.
+// Every message between the arbiter and its children. One union each way; behind each kind: who
+// sends it, and when. ipc/channel.ts carries them (the edge: Node's IPC channel, for the sockets
+// that travel on it; the worker: a channel of its own) and checks what arrives.
 
 import type { BindAddress, Config } from '../config/config.ts';
 
@@ -16,7 +17,8 @@ export interface WorkerAddress {
 }
 
 export type ToEdge =
-  /** First message, and again after each reload: the settings to work by from now on. */
+  /** First message, and again at each reload: the settings to work by from now on. The first is
+   *  followed at once by one 'listen' for each of config.bind. Answered by 'ready' or 'refused'. */
   | { readonly type: 'configure'; readonly config: Config }
   /** Comes with the handle of a bound socket: accept on it. */
   | { readonly type: 'listen'; readonly key: string; readonly address: BindAddress }
@@ -28,7 +30,8 @@ export type ToEdge =
   | { readonly type: 'withdraw'; readonly workerId: number }
   /** The worker's process is gone, wanted or not: 'withdraw' with no answer. */
   | { readonly type: 'gone'; readonly workerId: number }
-  /** Stop accepting, finish what is open, then leave with exit code 0. */
+  /** Stop accepting, finish what is open, then leave with exit code 0. `deadlineMs` is a duration
+   *  from the receipt; 0 = leave now. */
   | { readonly type: 'drain'; readonly deadlineMs: number }
   /** Open the log files anew (USR1). */
   | { readonly type: 'reopen-logs' }
@@ -38,9 +41,10 @@ export type ToEdge =
 export type FromEdge =
   /** The process runs and has its handlers in: 'configure' may be sent. */
   | { readonly type: 'started' }
-  /** Configured and able to take requests, after the first 'configure' and 'listen's. */
+  /** Configured and able to take requests: once after the first 'configure' and its 'listen's,
+   *  and once after each later 'configure'. */
   | { readonly type: 'ready' }
-  /** The settings could not be put to work; the former ones stay in force. After 'configure'. */
+  /** The settings could not be put to work, the former ones stay in force; or a 'listen' failed. */
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'heartbeat' }
   | { readonly type: 'withdrawn'; readonly workerId: number }
@@ -49,7 +53,8 @@ export type FromEdge =
 export type ToWorker =
   /** First message: what to load and where to listen. */
   | { readonly type: 'configure'; readonly config: Config; readonly assignment: WorkerAssignment }
-  /** Finish what is in flight, then leave with exit code 0. */
+  /** Finish what is in flight, then leave with exit code 0. `deadlineMs` is a duration from the
+   *  receipt; 0 = leave now. */
   | { readonly type: 'drain'; readonly deadlineMs: number }
   | { readonly type: 'reopen-logs' };
 

@@ -1,0 +1,105 @@
+// Checks messages on arrival: a worker runs the user's code, so nothing it says is believed to
+// have the shape it should. Pure.
+
+import type { FromEdge, FromWorker, ToEdge, ToWorker } from './messages.ts';
+
+type Check = (value: unknown) => boolean;
+type Shape = Readonly<Record<string, Check>>;
+
+/** Longest text a child may put into a message; longer is cut. */
+const textCharsMax = 16_384;
+const listMax = 4_096;
+
+const text: Check = (value) => typeof value === 'string';
+const count: Check = (value) =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+const bootExit: Check = (value) => value === 3 || value === 4;
+const object: Check = (value) => typeof value === 'object' && value !== null;
+/** Absolute, as the arbiter puts it into Unix socket addresses; 108 bytes is sun_path's size. */
+const socketPaths: Check = (value) =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.length <= listMax &&
+  value.every((path) => typeof path === 'string' && path.startsWith('/') && path.length < 108);
+
+const workerShare: Check = (value) => fits(value, { id: count, inFlight: count, served: count });
+const edgeStatus: Check = (value) =>
+  fits(value, {
+    pid: count,
+    connections: count,
+    requestsInFlight: count,
+    requestsServed: count,
+    queued: count,
+    rssBytes: count,
+    workers: (list) =>
+      Array.isArray(list) && list.length <= listMax && list.every((share) => workerShare(share)),
+  });
+
+const fromWorkerShapes: Record<FromWorker['type'], Shape> = {
+  started: {},
+  ready: { sockets: socketPaths, app: text },
+  'boot-failed': { exitCode: bootExit, reason: text },
+  heartbeat: { inFlight: count, served: count, rssBytes: count },
+  retire: { reason: text },
+};
+
+const fromEdgeShapes: Record<FromEdge['type'], Shape> = {
+  started: {},
+  ready: {},
+  refused: { reason: text },
+  heartbeat: {},
+  withdrawn: { workerId: count },
+  status: { askId: count, status: edgeStatus },
+};
+
+const toEdgeShapes: Record<ToEdge['type'], Shape> = {
+  configure: { config: object },
+  listen: { key: text, address: object },
+  unlisten: { key: text },
+  admit: { worker: object },
+  withdraw: { workerId: count },
+  gone: { workerId: count },
+  drain: { deadlineMs: count },
+  'reopen-logs': {},
+  report: { askId: count },
+};
+
+const toWorkerShapes: Record<ToWorker['type'], Shape> = {
+  configure: { config: object, assignment: object },
+  drain: { deadlineMs: count },
+  'reopen-logs': {},
+};
+
+/** The message, with just the fields it should have, or null when it is none. */
+export const checkFromWorker = (value: unknown): FromWorker | null =>
+  check<FromWorker>(value, fromWorkerShapes);
+export const checkFromEdge = (value: unknown): FromEdge | null =>
+  check<FromEdge>(value, fromEdgeShapes);
+export const checkToEdge = (value: unknown): ToEdge | null => check<ToEdge>(value, toEdgeShapes);
+export const checkToWorker = (value: unknown): ToWorker | null =>
+  check<ToWorker>(value, toWorkerShapes);
+
+function check<M extends { readonly type: string }>(
+  value: unknown,
+  shapes: Record<M['type'], Shape>,
+): M | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { type } = value as { type?: unknown };
+  // Object.hasOwn: "constructor" and "__proto__" are no kinds of message.
+  if (typeof type !== 'string' || !Object.hasOwn(shapes, type)) return null;
+  const shape = shapes[type as M['type']];
+  if (!fits(value, shape)) return null;
+  const message: Record<string, unknown> = { type };
+  for (const key of Object.keys(shape)) {
+    const field = (value as Record<string, unknown>)[key];
+    message[key] = typeof field === 'string' ? field.slice(0, textCharsMax) : field;
+  }
+  return message as unknown as M;
+}
+
+function fits(value: unknown, shape: Shape): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(shape).every(([key, isRight]) =>
+    isRight((value as Record<string, unknown>)[key]),
+  );
+}
