@@ -1,0 +1,71 @@
+// Starts the real nginx with nginx/portico.conf in front of two plain Node processes.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { repositoryRoot } from './portico.ts';
+
+/** The port it listens on, on 127.0.0.1. */
+export async function startNginx(t: TestContext, staticDir: string): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-nginx-'));
+  const children: ChildProcess[] = [];
+  t.after(async () => {
+    for (const child of children.reverse()) {
+      const gone = new Promise((done) => child.once('exit', done));
+      if (child.exitCode === null && child.kill('SIGTERM')) await gone;
+    }
+    rmSync(dir, { recursive: true, force: true });
+  });
+  for (const slot of [1, 2]) {
+    const socket = join(dir, `worker-${slot}.sock`);
+    const serve = join(repositoryRoot, 'test/fixtures/parity/serve.mjs');
+    children.push(spawn(process.execPath, [serve, socket], { stdio: 'inherit' }));
+    await until(() => existsSync(socket), `the app on ${socket}`);
+  }
+  const port = await freePort();
+  const conf = join(dir, 'nginx.conf');
+  const text = readFileSync(join(repositoryRoot, 'nginx/portico.conf'), 'utf8')
+    .replaceAll('@dir@', dir)
+    .replaceAll('@listen@', `127.0.0.1:${port}`)
+    .replaceAll('@static@', staticDir)
+    .replaceAll('@user@', userInfo().username);
+  writeFileSync(conf, text);
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
+  children.push(
+    spawn('nginx', ['-p', dir, '-c', conf], { stdio: ['ignore', 'ignore', 'inherit'], env }),
+  );
+  await until(() => accepts(port), `nginx on port ${port}`);
+  return port;
+}
+
+/** Waits for a state, for at most 15 s. */
+async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`waited 15 s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,120 @@
+// Starts the whole program, as a user would, and stops it when the test is over.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { TestContext } from 'node:test';
+
+export const repositoryRoot = resolve(import.meta.dirname, '../../..');
+
+export interface PorticoProcess {
+  /** "http://127.0.0.1:PORT" of the first TCP bind. */
+  readonly origin: string;
+  readonly port: number;
+  /** The arbiter's. */
+  readonly pid: number;
+  readonly runtimeDir: string;
+  /** All it printed so far, standard output and error together. */
+  log(): string;
+  /** Resolves when what it printed since `from` (a length of log()) matches; rejects after `deadlineMs`. */
+  logged(
+    pattern: RegExp,
+    options?: { from?: number; deadlineMs?: number },
+  ): Promise<RegExpMatchArray>;
+  signal(name: NodeJS.Signals): void;
+  /** Exit code (or the name of the signal that ended it). */
+  readonly exited: Promise<number | NodeJS.Signals>;
+}
+
+export interface PorticoOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Default 20,000. */
+  readonly readyMs?: number;
+}
+
+/** Starts `portico ARGS` on a free port unless a bind is among them, and waits for its URL line. */
+export async function startPortico(
+  t: TestContext,
+  args: readonly string[],
+  options: PorticoOptions = {},
+): Promise<PorticoProcess> {
+  const bind = args.some((arg) => /^(-b|--bind)/.test(arg)) ? [] : ['--bind', '127.0.0.1:0'];
+  const program = spawnPortico(t, [...bind, ...args], options);
+  const [, url] = await program.logged(/Listening at: (http:\/\/[^\s,]+)/, {
+    deadlineMs: options.readyMs ?? 20_000,
+  });
+  const { origin, port } = new URL(url as string);
+  return { ...program, origin, port: Number(port) };
+}
+
+/** Starts the program and waits for nothing: for starts that fail, and for one-shot commands. */
+export function spawnPortico(
+  t: TestContext,
+  args: readonly string[],
+  options: PorticoOptions = {},
+) {
+  const runtimeDir = mkdtempSync(join(tmpdir(), 'portico-test-'));
+  const child = spawn(process.execPath, [join(repositoryRoot, 'dist/main.js'), ...args], {
+    cwd: options.cwd ?? repositoryRoot,
+    env: { ...process.env, PORTICO_RUNTIME_DIR: join(runtimeDir, 'run'), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let printed = '';
+  const changed = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+      for (const check of changed) check();
+    });
+  }
+  const exited = new Promise<number | NodeJS.Signals>((done) =>
+    child.once('close', (code, signal) => {
+      done(signal ?? code ?? 1);
+      for (const check of changed) check();
+    }),
+  );
+  t.after(async () => {
+    await end(child, exited);
+    rmSync(runtimeDir, { recursive: true, force: true });
+    // A failed test shows what the program said.
+    t.diagnostic(`portico printed:\n${printed.slice(-4000)}`);
+  });
+  const logged: PorticoProcess['logged'] = (pattern, { from = 0, deadlineMs = 10_000 } = {}) =>
+    new Promise((done, fail) => {
+      const finish = (act: () => void) => {
+        clearTimeout(timer);
+        changed.delete(check);
+        act();
+      };
+      const complain = (why: string) =>
+        finish(() =>
+          fail(new Error(`${why} waiting for ${pattern}; portico printed:\n${printed}`)),
+        );
+      const check = () => {
+        const match = printed.slice(from).match(pattern);
+        if (match) finish(() => done(match));
+        else if (child.exitCode !== null || child.signalCode !== null) complain('it ended');
+      };
+      const timer = setTimeout(() => complain(`${deadlineMs} ms passed`), deadlineMs);
+      changed.add(check);
+      check();
+    });
+  return {
+    pid: child.pid as number,
+    runtimeDir: join(runtimeDir, 'run'),
+    log: () => printed,
+    logged,
+    signal: (name: NodeJS.Signals) => void child.kill(name),
+    exited,
+  };
+}
+
+async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGINT');
+  const hard = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await exited;
+  clearTimeout(hard);
+}
