@@ -1,0 +1,141 @@
+// One socket of one worker: its link, kept up while the worker is admitted, and what is in flight.
+
+import type { Failure } from '../../errors/failure.ts';
+import { failure } from '../../errors/failure.ts';
+import type { WorkerAddress } from '../../ipc/messages.ts';
+import type { Link } from '../../link/link.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Candidate } from './policy.ts';
+
+/** Opens a link to a worker's socket: `connectLink`, or a fake in tests. */
+export type Connect = (options: {
+  readonly path: string;
+  readonly onUp: () => void;
+  readonly onDown: (reason: Failure | null) => void;
+  readonly log: Log;
+}) => Link;
+
+export interface BackendOptions {
+  readonly worker: WorkerAddress;
+  readonly path: string;
+  readonly connect: Connect;
+  /** There may be room for a request that waits. */
+  readonly onRoom: () => void;
+  readonly log: Log;
+}
+
+// A worker that was admitted listens, so the first try succeeds; a link that drops while its
+// worker lives is a fault, and the wait keeps a fault that repeats from becoming a busy loop.
+const reconnectFirstMs = 20;
+const reconnectMaxMs = 1000;
+/** A link that was up for so long starts the waits anew. */
+const provenMs = 1000;
+/** The kernel delivers what a dead worker wrote, then the end. Only a process that inherited the
+ *  worker's socket can hold the end back, and for so long at most. */
+const lastBytesMs = 1000;
+
+/** Life: connecting → up ⟲ (down → connecting) → withdrawn, from any. */
+type Phase = 'connecting' | 'up' | 'down' | 'withdrawn';
+
+export class Backend implements Candidate {
+  readonly worker: WorkerAddress;
+  readonly workerId: number;
+  readonly capacity: number;
+  /** "worker 2", for records and logs. */
+  readonly name: string;
+  inFlight = 0;
+  served = 0;
+  takesRequests = false;
+  link: Link;
+
+  private readonly options: BackendOptions;
+  private phase: Phase = 'connecting';
+  private waitMs = reconnectFirstMs;
+  private upSinceMs = 0;
+  private timer: NodeJS.Timeout | null = null;
+
+  constructor(options: BackendOptions) {
+    this.options = options;
+    this.worker = options.worker;
+    this.workerId = options.worker.id;
+    this.capacity = options.worker.capacity;
+    this.name = `worker ${options.worker.slot}`;
+    this.link = this.connect();
+  }
+
+  /** Sends nothing more to it; what is in flight finishes, then the link ends. */
+  withdraw(): void {
+    if (this.phase === 'withdrawn') return;
+    this.phase = 'withdrawn';
+    this.takesRequests = false;
+    this.clearTimer();
+    this.link.drain();
+  }
+
+  /** The worker's process has ended. What it wrote before may still be on the way. */
+  gone(): void {
+    this.withdraw();
+    this.clearTimer();
+    this.timer = setTimeout(
+      () => this.destroy(failure('WORKER_DIED', 'its process ended')),
+      lastBytesMs,
+    );
+    this.timer.unref();
+  }
+
+  /** Ends the link now; what is in flight fails. */
+  destroy(reason: Failure): void {
+    this.withdraw();
+    this.clearTimer();
+    this.link.destroy(reason);
+  }
+
+  private connect(): Link {
+    this.phase = 'connecting';
+    // A link reports once it has been returned at the earliest, and an old one is never heard again.
+    const link: Link = this.options.connect({
+      path: this.options.path,
+      onUp: () => this.onUp(),
+      onDown: (reason) => {
+        if (this.link === link) this.onDown(reason);
+      },
+      log: this.options.log,
+    });
+    return link;
+  }
+
+  private onUp(): void {
+    if (this.phase !== 'connecting') return;
+    this.phase = 'up';
+    this.upSinceMs = performance.now();
+    this.takesRequests = true;
+    this.options.onRoom();
+  }
+
+  private onDown(reason: Failure | null): void {
+    this.takesRequests = false;
+    if (this.phase === 'withdrawn') {
+      this.clearTimer();
+      return;
+    }
+    if (this.phase === 'up' && performance.now() - this.upSinceMs >= provenMs)
+      this.waitMs = reconnectFirstMs;
+    this.phase = 'down';
+    this.options.log.debug('link to worker is down', {
+      worker: this.worker.slot,
+      workerPid: this.worker.pid,
+      reason: reason === null ? 'closed' : `${reason.code} ${reason.detail}`,
+      nextTryMs: this.waitMs,
+    });
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.link = this.connect();
+    }, this.waitMs);
+    this.waitMs = Math.min(this.waitMs * 2, reconnectMaxMs);
+  }
+
+  private clearTimer(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+}

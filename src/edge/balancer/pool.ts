@@ -1,0 +1,175 @@
+// The app pool: which workers there are, who gets the next request, and the queue of those for
+// whom none has room. Bounded: the queue by size and by time, each worker by its capacity.
+
+import type { Failure } from '../../errors/failure.ts';
+import { failure } from '../../errors/failure.ts';
+import type { EdgeStatus, WorkerAddress } from '../../ipc/messages.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { Backend, type Connect } from './backend.ts';
+import { choose } from './policy.ts';
+import { type Waiter, WaitList } from './wait-list.ts';
+
+export interface PoolSettings {
+  /** Most requests that wait for a worker. */
+  readonly queueSize: number;
+  readonly queueTimeoutMs: number;
+}
+
+export interface PoolOptions {
+  readonly settings: PoolSettings;
+  readonly connect: Connect;
+  readonly log: Log;
+}
+
+/** How exactly deadlines are kept. One timer for all that wait, and only while something waits. */
+const sweepMs = 50;
+
+export class Pool {
+  /** Settings of the composition in force; a reload puts others here. */
+  settings: PoolSettings;
+  readonly queue = new WaitList();
+  /** Requests that wait for a response head. */
+  readonly answering = new WaitList();
+
+  private readonly connect: Connect;
+  private readonly log: Log;
+  private backends: Backend[] = [];
+  /** Withdrawn, but with requests in flight: shown in the status. */
+  private leaving: Backend[] = [];
+  private turn = 0;
+  private sweeper: NodeJS.Timeout | null = null;
+  private readonly onRoom = (): void => this.pump();
+
+  constructor(options: PoolOptions) {
+    this.settings = options.settings;
+    this.connect = options.connect;
+    this.log = options.log;
+  }
+
+  /** The worker is ready: opens a link to each of its sockets. */
+  admit(worker: WorkerAddress): void {
+    if (this.backends.some((backend) => backend.workerId === worker.id)) return;
+    const { connect, log, onRoom } = this;
+    // A new array: a choice that is being made keeps to the old one.
+    this.backends = [
+      ...this.backends,
+      ...worker.sockets.map((path) => new Backend({ worker, path, connect, onRoom, log })),
+    ];
+  }
+
+  /** From now on nothing more is sent to the worker; what is in flight finishes. */
+  withdraw(workerId: number): void {
+    for (const backend of this.remove(workerId)) backend.withdraw();
+  }
+
+  /** The worker's process has ended, wanted or not. */
+  gone(workerId: number): void {
+    for (const backend of this.leaving) if (backend.workerId === workerId) backend.gone();
+    for (const backend of this.remove(workerId)) backend.gone();
+  }
+
+  /** Starts the request on the worker that suits best, or queues it. `retried` requests were
+   *  taken in before: they don't count against the queue's size, or a worker's end under load
+   *  would refuse what had been accepted. */
+  submit(waiter: Waiter, retried: boolean): void {
+    // While others wait nobody has room, so a newcomer can't overtake them.
+    const backend = this.queue.size === 0 ? this.claim(waiter) : null;
+    if (backend !== null) {
+      waiter.start(backend);
+      return;
+    }
+    if (!retried && this.queue.size >= this.settings.queueSize) {
+      waiter.giveUp(failure('QUEUE_FULL', `${this.queue.size} requests are waiting`));
+      return;
+    }
+    this.queue.push(waiter, performance.now() + this.settings.queueTimeoutMs);
+    this.sweepLater();
+  }
+
+  /** The request waits for its response head until `deadlineMs`. */
+  awaitAnswer(waiter: Waiter, deadlineMs: number): void {
+    this.answering.push(waiter, deadlineMs);
+    this.sweepLater();
+  }
+
+  /** A request is over, as far as the backend goes. */
+  release(backend: Backend): void {
+    backend.inFlight--;
+    backend.served++;
+    if (this.leaving.length > 0 && backend.inFlight === 0)
+      this.leaving = this.leaving.filter((other) => other !== backend);
+    if (this.queue.size > 0) this.pump();
+  }
+
+  /** Ends all links; what waits or is in flight fails. */
+  destroy(reason: Failure): void {
+    const ending = [...this.backends, ...this.leaving];
+    this.backends = [];
+    this.leaving = [];
+    for (const backend of ending) backend.destroy(reason);
+    for (const waiter of this.queue.overdue(Number.POSITIVE_INFINITY)) waiter.giveUp(reason);
+    if (this.sweeper !== null) clearTimeout(this.sweeper);
+    this.sweeper = null;
+  }
+
+  get queued(): number {
+    return this.queue.size;
+  }
+
+  /** By worker: the sockets of a worker with threads are added up. */
+  status(): EdgeStatus['workers'] {
+    const byId = new Map<number, { id: number; inFlight: number; served: number }>();
+    for (const { workerId: id, inFlight, served } of [...this.backends, ...this.leaving]) {
+      const sum = byId.get(id) ?? { id, inFlight: 0, served: 0 };
+      sum.inFlight += inFlight;
+      sum.served += served;
+      byId.set(id, sum);
+    }
+    return [...byId.values()];
+  }
+
+  private remove(workerId: number): Backend[] {
+    const removed = this.backends.filter((backend) => backend.workerId === workerId);
+    this.backends = this.backends.filter((backend) => backend.workerId !== workerId);
+    this.leaving = [...this.leaving, ...removed.filter((backend) => backend.inFlight > 0)];
+    return removed;
+  }
+
+  /** The backend for the request, with its place on it taken; null when none has room. */
+  private claim(waiter: Waiter): Backend | null {
+    const index = choose(this.backends, this.turn, waiter.avoidWorkerId);
+    if (index === -1) return null;
+    const backend = this.backends[index]!;
+    this.turn = index + 1;
+    backend.inFlight++;
+    return backend;
+  }
+
+  /** Gives room to those who wait, first come first served. */
+  private pump(): void {
+    for (let waiter = this.queue.first; waiter !== null; waiter = this.queue.first) {
+      const backend = this.claim(waiter);
+      if (backend === null) return;
+      this.queue.remove(waiter);
+      waiter.start(backend);
+    }
+  }
+
+  private sweepLater(): void {
+    if (this.sweeper !== null) return;
+    this.sweeper = setTimeout(() => {
+      this.sweeper = null;
+      this.sweep(performance.now());
+      if (this.queue.size > 0 || this.answering.size > 0) this.sweepLater();
+    }, sweepMs);
+  }
+
+  private sweep(nowMs: number): void {
+    for (const waiter of this.queue.overdue(nowMs))
+      waiter.giveUp(
+        failure('QUEUE_TIMEOUT', `no worker was free in ${this.settings.queueTimeoutMs} ms`),
+      );
+    for (const waiter of this.answering.overdue(nowMs))
+      waiter.giveUp(failure('RESPONSE_TIMEOUT', 'the app did not begin to answer in time'));
+  }
+}

@@ -1,0 +1,51 @@
+// Whether a request whose worker failed it may be sent to another. Pure.
+
+import type { Failure } from '../../errors/failure.ts';
+
+/** Tries after the first. Three workers lost under one request is no accident any more: the
+ *  request itself may be what ends them, and it must not go through the whole pool. */
+export const retriesMax = 3;
+
+export interface Attempt {
+  readonly method: string;
+  readonly failure: Failure;
+  /** Some byte of the request may have got to the worker. */
+  readonly reached: boolean;
+  /** The content sent so far can be sent again. */
+  readonly replayable: boolean;
+  /** A final response head has been passed on. */
+  readonly answered: boolean;
+  /** Retries made so far. */
+  readonly retries: number;
+}
+
+/** 'retry', or why not, in words for the log. */
+export function decideRetry(attempt: Attempt): string {
+  if (attempt.answered) return 'the answer had begun';
+  if (!attempt.failure.retry) return 'the failure is the answer of the app';
+  if (attempt.retries >= retriesMax) return `${retriesMax} retries were made`;
+  if (attempt.reached && !isIdempotent(attempt.method))
+    return `${methodName(attempt.method)} is not idempotent`;
+  if (!attempt.replayable) return 'the content was not kept';
+  return 'retry';
+}
+
+/** RFC 9110 section 9.2.2: doing it twice intends the same as doing it once. */
+export function isIdempotent(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'OPTIONS':
+    case 'TRACE':
+    case 'PUT':
+    case 'DELETE':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** A method is a token of any length: what the log shows of it is short. */
+function methodName(method: string): string {
+  return method.length <= 20 ? method : `${method.slice(0, 20)}…`;
+}
