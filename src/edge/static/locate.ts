@@ -1,0 +1,41 @@
+// From the segments of a request path to a file that is really inside the mount's directory.
+
+import type { Stats } from 'node:fs';
+import { lstat, realpath } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+
+export type Located =
+  /** `path`: relative to `root`, both free of symbolic links when they were looked at. */
+  | { readonly kind: 'file'; readonly root: string; readonly path: string; readonly stats: Stats }
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'missing' }
+  /** Something is there that is not for serving; for the log, the client sees it as missing. */
+  | { readonly kind: 'refused'; readonly why: string };
+
+/** Looks up `segments` under `dir`. Symbolic links are followed and must end inside the real
+ *  directory; the directory itself may be one (a release that is switched by a link), so it is
+ *  resolved each time. What is returned has no links in it any more: who opens it meets what was
+ *  checked, unless somebody with write access to the directory swaps a part at that very moment;
+ *  against that the opener compares device and inode. */
+export async function locate(dir: string, segments: readonly string[]): Promise<Located> {
+  try {
+    const root = await realpath(dir);
+    const real = await realpath(join(root, ...segments));
+    if (!isInside(root, real))
+      return { kind: 'refused', why: 'a symbolic link leaves the directory' };
+    // Never opened before this: opening a FIFO waits, opening a device may do anything.
+    const stats = await lstat(real);
+    if (stats.isDirectory()) return { kind: 'directory' };
+    if (!stats.isFile()) return { kind: 'refused', why: 'not a regular file' };
+    return { kind: 'file', root, path: relative(root, real), stats };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG')
+      return { kind: 'missing' };
+    return { kind: 'refused', why: code ?? String(error) };
+  }
+}
+
+function isInside(root: string, path: string): boolean {
+  return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
+}
