@@ -1,0 +1,35 @@
+// The command line: argv to one command. Each command's code is loaded when it is needed.
+
+import { asks, type Invocation, parseInvocation } from './invocation.ts';
+import { ownVersion } from './version.ts';
+
+/** Runs the command to its end and returns the exit code. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  const invocation = parseInvocation(argv);
+  const { flags } = invocation;
+  if (asks(flags, 'version')) {
+    process.stdout.write(`portico ${ownVersion()}\n`);
+    return 0;
+  }
+  if (asks(flags, 'help')) {
+    const { helpText } = await import('./help.ts');
+    process.stdout.write(helpText(invocation.command));
+    return 0;
+  }
+  if (invocation.command === 'run') return run(argv, invocation);
+  const { runControlCommand } = await import('./control-commands.ts');
+  return runControlCommand(invocation);
+}
+
+async function run(
+  argv: readonly string[],
+  invocation: Extract<Invocation, { command: 'run' }>,
+): Promise<number> {
+  const { flags } = invocation;
+  if (asks(flags, 'check') || asks(flags, 'print')) {
+    const { inspectConfig } = await import('./inspect-config.ts');
+    return inspectConfig(invocation);
+  }
+  const { runServer } = await import('./run.ts');
+  return runServer(argv, invocation);
+}

@@ -1,0 +1,26 @@
+// The process that loads the settings for the arbiter: a config file may be code, and code of the
+// user's neither runs in the arbiter nor comes twice out of one module cache.
+
+import { loadConfig } from '../config/load.ts';
+import { parseInvocation } from './invocation.ts';
+import { startDirectory } from './start-directory.ts';
+
+/** Prints the Config as JSON (exit code 0) or the problems as a JSON array (exit code 1). */
+export async function printConfigForArbiter(): Promise<number> {
+  // What the config file prints must not get into the answer.
+  const answer = process.stdout.write.bind(process.stdout);
+  process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+  // The config file sees the environment as the command line's process does.
+  delete process.env.PORTICO_ROLE;
+  const invocation = parseInvocation(process.argv.slice(2));
+  const loaded = await loadConfig({
+    flags: invocation.flags,
+    app: invocation.command === 'run' ? invocation.app : null,
+    env: process.env,
+    cwd: startDirectory(process.env),
+  });
+  const json = JSON.stringify(loaded.ok ? loaded.config : loaded.problems);
+  await new Promise<void>((done) => answer(json, () => done()));
+  // A timer or a connection of the config file's would keep this process for ever.
+  process.exit(loaded.ok ? 0 : 1);
+}

@@ -1,0 +1,109 @@
+// The help text, made from the settings table.
+
+import { groups, type Setting } from '../config/setting.ts';
+import { settings } from '../config/settings.ts';
+import { actions } from './actions.ts';
+import type { Invocation } from './invocation.ts';
+
+const width = 100;
+const helpColumn = 34;
+
+const intro = `Portico serves a Node app: an edge process takes the connections, serves static files and balances
+requests over Unix sockets to a pool of worker processes that run the app.
+`;
+
+const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
+       portico status | reload | stop | scale N   [--runtime-dir DIR | --pid FILE]
+`;
+
+const examples = `Examples:
+  portico app.js:app
+  portico --bind :8000 --workers 4 --static /static=public dist/server.js
+  portico --reload --access-logfile - app.ts
+  portico --config portico.config.ts --check-config
+`;
+
+const footing = `Durations take 30, 30s, 500ms, 2m, 1h (a bare number is seconds); sizes take 4094, 8k, 1m, 1g.
+Each setting can also stand in a config file (in camelCase) and in the environment (--worker-class
+is PORTICO_WORKER_CLASS). Order: defaults < config file < environment < command line.
+PORTICO_CMD_ARGS is read as the beginning of the command line.
+
+Exit codes: 0 clean stop; 1 wrong usage or settings; 3 a worker failed to boot; 4 the app failed to load.
+`;
+
+/** What \`portico\` alone says. */
+export function usageText(): string {
+  return `${usage}
+Serve an app:  portico app.js:app
+All options:   portico --help
+`;
+}
+
+const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string>> = {
+  status:
+    'portico status [--json]\n\nShows the arbiter, the edges and the workers of the running instance.\n',
+  reload:
+    'portico reload\n\nLoads settings and app anew, without losing a request. Waits until the new workers serve; the\nexit code is 0 when they do, 1 when the old ones had to go on.\n',
+  stop: 'portico stop\n\nStops the running instance when its open requests are done.\n',
+  scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
+};
+
+const instanceHelp = `
+The instance is the one with this --runtime-dir or --pid file (or PORTICO_RUNTIME_DIR, PORTICO_PID);
+without either, the only one that runs.
+`;
+
+export function helpText(command: Invocation['command']): string {
+  if (command !== 'run') return `Usage: ${commandHelp[command]}${instanceHelp}`;
+  const sections = groups.map((group) => {
+    const lines = settings
+      .filter((setting) => setting.group === group && setting.flags.length > 0)
+      .map((setting) => entry(flagText(setting), helpOf(setting)));
+    return `${group}:\n${lines.join('')}`;
+  });
+  const rest = actions.map(({ flags, help }) =>
+    entry(flags.length > 1 ? `${flags[1]}, ${flags[0]}` : `    ${flags[0]}`, help),
+  );
+  return [
+    usage,
+    intro,
+    examples,
+    ...sections,
+    `Instead of running:\n${rest.join('')}`,
+    footing,
+  ].join('\n');
+}
+
+function flagText({ short, flags, kind }: Setting): string {
+  const flag = kind.flag === 'switch' ? flags[0]!.replace('--', '--[no-]') : flags[0]!;
+  const value = kind.placeholder === '' ? '' : ` ${kind.placeholder}`;
+  return `${short === '' ? '   ' : `${short},`} ${flag}${value}`;
+}
+
+function helpOf({ help, kind, defaultText }: Setting): string {
+  // A switch is off unless it is given; "none" is no news.
+  if (kind.flag === 'switch' || defaultText === 'none' || defaultText === '') return help;
+  return defaultText.length > 30 ? help : `${help} [${defaultText}]`;
+}
+
+/** One flag and what it does, wrapped. */
+function entry(flag: string, help: string): string {
+  const lines = wrap(help, width - helpColumn);
+  const pad = ' '.repeat(helpColumn);
+  const head = `  ${flag}`;
+  const fits = head.length < helpColumn - 1;
+  const first = fits ? `${head.padEnd(helpColumn)}${lines[0]}` : `${head}\n${pad}${lines[0]}`;
+  return [first, ...lines.slice(1).map((line) => pad + line), ''].join('\n');
+}
+
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}

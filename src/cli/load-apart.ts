@@ -1,0 +1,56 @@
+// Loads the settings in a process of their own, see config-role.ts.
+
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/config.ts';
+import { deepFreeze } from '../config/resolve.ts';
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** A config file that asks a slow secret store may take a while; one that hangs must not stop reloads for ever. */
+const loadTimeoutMs = 60_000;
+const answerBytesMax = 8 * 1024 ** 2;
+
+/** Never rejects. `argv` and `cwd` are those Portico was started with. */
+export function loadApart(argv: readonly string[], cwd: string): Promise<ConfigResult> {
+  return new Promise((done) => {
+    const program = fileURLToPath(new URL('../main.js', import.meta.url));
+    const child = spawn(process.execPath, [...process.execArgv, program, ...argv], {
+      cwd,
+      env: { ...process.env, PWD: cwd, PORTICO_ROLE: 'config' },
+      // What the config file prints goes where the arbiter's own errors go.
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const fail = (problem: string) => done({ ok: false, problems: [problem] });
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(`Cannot load the settings: it took longer than ${loadTimeoutMs / 1000}s`);
+    }, loadTimeoutMs);
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    child.stdout.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > answerBytesMax) child.kill('SIGKILL');
+      else chunks.push(chunk);
+    });
+    child.on('error', (error) => fail(`Cannot load the settings: ${error.message}`));
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      done(readAnswer(Buffer.concat(chunks).toString(), code, signal));
+    });
+  });
+}
+
+function readAnswer(text: string, code: number | null, signal: string | null): ConfigResult {
+  try {
+    const answer: unknown = JSON.parse(text);
+    if (code === 0) return { ok: true, config: deepFreeze(answer as Config) };
+    if (code === 1 && Array.isArray(answer)) return { ok: false, problems: answer.map(String) };
+  } catch {
+    // It ended before it could answer: the config file called process.exit(), or was killed.
+  }
+  const how = signal === null ? `exit code ${code}` : signal;
+  return { ok: false, problems: [`Cannot load the settings: the process ended with ${how}`] };
+}

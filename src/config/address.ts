@@ -1,0 +1,161 @@
+// Reads the addresses and names that settings hold: where to listen, whom to trust, what to mount, which app.
+
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import type { BindAddress, StaticMount } from './config.ts';
+import { type Kind, Unfit } from './kinds.ts';
+
+/** "HOST:PORT", "[::]:PORT", ":PORT" (all IPv4 addresses, as Gunicorn has it), "unix:PATH". */
+export const bindAddress: Kind<BindAddress> = {
+  expected: 'HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH, with a port from 0 to 65535',
+  placeholder: 'ADDRESS',
+  inputType: 'string',
+  flag: 'value',
+  read(raw) {
+    if (typeof raw === 'number') return new Unfit(`did you mean ":${raw}"?`);
+    if (typeof raw !== 'string') return new Unfit();
+    const given = raw.trim();
+    if (given.startsWith('unix:')) {
+      // "unix:///run/x.sock" is the URL spelling of "unix:/run/x.sock".
+      const path = given.slice(5).replace(/^\/\/(?=\/)/, '');
+      return path === '' || path.includes('\0') ? new Unfit() : { kind: 'unix', path };
+    }
+    return tcpAddress(given.replace(/^tcp:\/\//, ''));
+  },
+  show: showBind,
+};
+
+function tcpAddress(given: string): BindAddress | Unfit {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(given);
+  if (match === null) {
+    if (/^\d{1,5}$/.test(given)) return new Unfit(`did you mean ":${given}"?`);
+    const bare = /^([0-9a-f:.]*:[0-9a-f:.]*):(\d{1,5})$/i.exec(given);
+    if (bare !== null && isIPv6(bare[1]!))
+      return new Unfit(`did you mean "[${bare[1]}]:${bare[2]}"?`);
+    if (/^[\w.-]+$/.test(given)) return new Unfit(`did you mean "${given}:8000"?`);
+    return new Unfit();
+  }
+  const [, v6, name, portText] = match;
+  const port = Number(portText);
+  if (port > 65_535) return new Unfit();
+  if (v6 !== undefined) return isIPv6(v6) ? { kind: 'tcp', host: v6, port } : new Unfit();
+  const host = name === '' || name === '*' ? '0.0.0.0' : name!;
+  const named = /^[A-Za-z0-9]([\w-]*\.)*[\w-]*$/.test(host) && !/^[\d.]+$/.test(host);
+  return isIPv4(host) || named ? { kind: 'tcp', host, port } : new Unfit();
+}
+
+export function showBind(address: BindAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  return `${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
+/** An IP address, a CIDR block, "unix" (peers on Unix sockets), or "*" (everyone). */
+export const trustedPeer: Kind<string> = {
+  expected: 'an IP address, a CIDR block such as 10.0.0.0/8, "unix" or "*"',
+  placeholder: 'IPS',
+  inputType: 'string',
+  flag: 'value',
+  read(raw) {
+    if (typeof raw !== 'string') return new Unfit();
+    const given = raw.trim();
+    if (given === '*' || given === 'unix' || isIP(given) !== 0) return given;
+    const block = /^([^/]+)\/(\d{1,3})$/.exec(given);
+    const family = block === null ? 0 : isIP(block[1]!);
+    return family !== 0 && Number(block![2]) <= (family === 4 ? 32 : 128) ? given : new Unfit();
+  },
+  show: (value) => value,
+};
+
+const mountExpected = '/prefix=DIR, where the prefix starts with "/"';
+
+const mountItem: Kind<StaticMount> = {
+  expected: mountExpected,
+  placeholder: '/PREFIX=DIR',
+  inputType: 'string',
+  flag: 'value',
+  read(raw) {
+    if (typeof raw !== 'string') return new Unfit();
+    const at = raw.indexOf('=');
+    return at === -1 ? new Unfit() : mount(raw.slice(0, at), raw.slice(at + 1));
+  },
+  show: ({ prefix, dir }) => `${prefix}=${dir}`,
+};
+
+/** ["/static=public"], "/static=public,/media=media" or { '/static': 'public' }; directories as given. */
+export const staticMounts: Kind<StaticMount[]> = {
+  expected: mountExpected,
+  placeholder: mountItem.placeholder,
+  inputType: 'string | readonly string[] | Readonly<Record<string, string>>',
+  flag: 'repeat',
+  read(raw) {
+    const parts = typeof raw === 'string' ? raw.split(',').map((part) => part.trim()) : raw;
+    if (parts === null || typeof parts !== 'object') return new Unfit();
+    const mounts = Array.isArray(parts)
+      ? parts.filter((part) => part !== '').map((part) => mountItem.read(part))
+      : Object.entries(parts).map(([prefix, dir]) => mount(prefix, dir));
+    return mounts.find((one) => one instanceof Unfit) ?? (mounts as StaticMount[]);
+  },
+  show: (mounts) => mounts.map(mountItem.show).join(', ') || 'none',
+};
+
+function mount(prefix: string, dir: unknown): StaticMount | Unfit {
+  const fits = /^\/[^?#\0\s]*$/.test(prefix) && !/(^|\/)\.\.?(\/|$)/.test(prefix);
+  if (!fits || typeof dir !== 'string' || dir === '' || dir.includes('\0')) return new Unfit();
+  // A mount matches whole segments, so "/static/" and "/static" are one and the same.
+  return { prefix: prefix.replace(/\/+$/, '') || '/', dir };
+}
+
+const variableExpected = 'NAME=VALUE';
+
+/** ["A=1"], "A=1" or { A: '1' } → { A: '1' }. Text holds one pair: values may have commas. */
+export const variables: Kind<Record<string, string>> = {
+  expected: variableExpected,
+  placeholder: 'NAME=VALUE',
+  inputType: 'string | readonly string[] | Readonly<Record<string, string | number | boolean>>',
+  flag: 'repeat',
+  read(raw) {
+    const parts = typeof raw === 'string' ? [raw] : raw;
+    if (parts === null || typeof parts !== 'object') return new Unfit();
+    const pairs: (readonly [string, string])[] = [];
+    for (const part of Array.isArray(parts) ? parts.map(splitPair) : Object.entries(parts)) {
+      if (part === null) return new Unfit();
+      const [name, value] = part;
+      if (!/^[^=\0\s]+$/.test(name)) return new Unfit();
+      if (!['string', 'number', 'boolean'].includes(typeof value)) return new Unfit();
+      if (String(value).includes('\0')) return new Unfit();
+      pairs.push([name, String(value)]);
+    }
+    // fromEntries makes own properties even of "__proto__".
+    return Object.fromEntries(pairs);
+  },
+  show: (value) =>
+    Object.entries(value)
+      .map(([name, set]) => `${name}=${set}`)
+      .join(', ') || 'none',
+};
+
+function splitPair(part: unknown): [string, string] | null {
+  const at = typeof part === 'string' ? part.indexOf('=') : -1;
+  return at < 1 ? null : [(part as string).slice(0, at), (part as string).slice(at + 1)];
+}
+
+export interface AppName {
+  readonly module: string;
+  readonly export: string | null;
+}
+
+/** "app.js", "./dist/server.mjs:app", "@scope/package:createApp". */
+export const appName: Kind<AppName> = {
+  expected: 'MODULE or MODULE:EXPORT such as app.js:app',
+  placeholder: 'MODULE[:EXPORT]',
+  inputType: 'string',
+  flag: 'value',
+  read(raw) {
+    if (typeof raw !== 'string' || raw === '' || raw.includes('\0')) return new Unfit();
+    const at = raw.lastIndexOf(':');
+    if (at === -1) return { module: raw, export: null };
+    const name = raw.slice(at + 1);
+    if (at === 0 || !/^[\p{ID_Start}$_][\p{ID_Continue}$.]*$/u.test(name)) return new Unfit();
+    return { module: raw.slice(0, at), export: name };
+  },
+  show: (app) => (app.export === null ? app.module : `${app.module}:${app.export}`),
+};

@@ -1,0 +1,45 @@
+// One value that was given for a setting, and where; and how a value that will not do is reported.
+
+/** Where a value came from. */
+export interface Origin {
+  readonly from: 'default' | 'file' | 'environment' | 'command line';
+  /** As it is shown: "--workers", "PORTICO_WORKERS", "portico.config.yaml:3", "default". */
+  readonly label: string;
+}
+
+/** A value as given: text, or whatever a config file holds. */
+export interface Assignment {
+  readonly key: string;
+  readonly raw: unknown;
+  readonly origin: Origin;
+}
+
+export const defaultOrigin: Origin = { from: 'default', label: 'default' };
+
+/** "Cannot use gracefulTimeout "10x" (from --graceful-timeout): expected a duration such as …". */
+export function problem(
+  key: string,
+  raw: unknown,
+  origin: Origin,
+  expected: string,
+  hint = '',
+): string {
+  const more = hint === '' ? '' : `; ${hint}`;
+  return `Cannot use ${key} ${quote(raw)} (from ${origin.label}): expected ${expected}${more}`;
+}
+
+const quotedLengthMax = 80;
+
+/** A value on one line, without control bytes, not too long. */
+export function quote(raw: unknown): string {
+  // A list of one, as a repeatable flag makes it, is shown as what was typed.
+  const shown = Array.isArray(raw) && raw.length === 1 ? raw[0] : raw;
+  let text: string;
+  try {
+    text = JSON.stringify(shown) ?? String(shown);
+  } catch {
+    text = Object.prototype.toString.call(shown);
+  }
+  if (typeof shown === 'function') text = 'a function';
+  return text.length > quotedLengthMax ? `${text.slice(0, quotedLengthMax)}…` : text;
+}

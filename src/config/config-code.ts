@@ -1,0 +1,52 @@
+// Runs a config file that is code and takes the settings out of its exports.
+
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/** The user's object of settings. Throws what the file throws. */
+export async function runConfigCode(path: string): Promise<unknown> {
+  let exported = exportOf(await importCode(path));
+  if (typeof exported === 'function') exported = await exported();
+  return exported;
+}
+
+async function importCode(path: string): Promise<unknown> {
+  const isTypeScript = /\.[cm]?ts$/.test(path);
+  // Only Node 22.18 and up strip types unasked.
+  const native = !isTypeScript || ('typescript' in process.features && process.features.typescript);
+  if (!native) return importTranspiled(path);
+  try {
+    return await import(pathToFileURL(path).href);
+  } catch (error) {
+    if (needsTranspiler(error)) return importTranspiled(path);
+    throw error;
+  }
+}
+
+/** Enums and the like, which Node does not strip; or 'portico' itself, where it isn't installed in
+ *  the project but run by npx or from elsewhere. */
+function needsTranspiler(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  if (error.code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return true;
+  if (error.code === 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING') return true;
+  return error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes("package 'portico'");
+}
+
+async function importTranspiled(path: string): Promise<unknown> {
+  const { createJiti } = await import('jiti');
+  const ownIndex = fileURLToPath(new URL('../index.js', import.meta.url));
+  // No cache on disk: it would write into node_modules, or a temporary directory of another user.
+  const jiti = createJiti(import.meta.url, { fsCache: false, alias: { portico: ownIndex } });
+  return jiti.import(path);
+}
+
+/** `export default`, `export const config`, or module.exports. */
+function exportOf(namespace: unknown): unknown {
+  if (namespace === null || typeof namespace !== 'object') return namespace;
+  const exports = namespace as Record<string, unknown>;
+  const value = exports.default ?? exports.config;
+  // CommonJS that was made of ESM: module.exports is { __esModule, default }.
+  if (value !== null && typeof value === 'object' && '__esModule' in value)
+    return exportOf({ ...value });
+  if (value === undefined) throw new Error('it exports neither default nor config');
+  return value;
+}

@@ -1,0 +1,124 @@
+// Finds the config file and reads it, whatever it is written in.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, extname, join, relative, resolve } from 'node:path';
+import { parse as parseToml, TomlError } from 'smol-toml';
+import { runConfigCode } from './config-code.ts';
+import { parseYaml } from './config-yaml.ts';
+
+const codeEndings = ['.ts', '.mts', '.mjs', '.js', '.cjs'];
+const dataEndings = ['.json', '.yaml', '.yml', '.toml'];
+export const configFileNames = [...codeEndings, ...dataEndings].map(
+  (ending) => `portico.config${ending}`,
+);
+
+/** A config holds some dozens of values: more than this is a mistake, such as a path to a log. */
+const fileBytesMax = 1024 ** 2;
+
+export interface ConfigFile {
+  /** Absolute. */
+  readonly path: string;
+  /** As it is shown: relative where it is below the current directory. */
+  readonly shown: string;
+  readonly values: readonly FileValue[];
+}
+
+export interface FileValue {
+  readonly key: string;
+  readonly raw: unknown;
+  /** From 1; null where it isn't known. */
+  readonly line: number | null;
+}
+
+export type Found = { readonly path: string | null } | { readonly problem: string };
+
+/** The file that was named (relative to `cwd`), or the one portico.config.* in `dir`. */
+export function findConfigFile(options: { named: string | null; cwd: string; dir: string }): Found {
+  if (options.named !== null) {
+    const path = resolve(options.cwd, options.named);
+    return existsSync(path) ? { path } : { problem: `No config file at ${path}` };
+  }
+  const names = configFileNames.filter((name) => existsSync(join(options.dir, name)));
+  if (names.length > 1)
+    return {
+      problem: `More than one config file in ${options.dir}: ${names.join(', ')}; keep one, or name it with --config`,
+    };
+  return { path: names.length === 1 ? join(options.dir, names[0]!) : null };
+}
+
+/** Whether reading the file runs code of the user's. */
+export function isCode(path: string): boolean {
+  return codeEndings.includes(extname(path));
+}
+
+export type ReadFile = ConfigFile | { readonly problem: string };
+
+export async function readConfigFile(path: string, cwd: string): Promise<ReadFile> {
+  const below = relative(cwd, path);
+  const shown = below !== '' && !below.startsWith('..') ? below : path;
+  try {
+    const values = isCode(path) ? fromObject(await runConfigCode(path)) : readData(path);
+    return { path, shown, values };
+  } catch (error) {
+    return { problem: `Cannot read ${shown}: ${messageOf(error)}` };
+  }
+}
+
+function readData(path: string): FileValue[] {
+  const ending = extname(path);
+  if (!dataEndings.includes(ending))
+    throw new Error(
+      `expected a file that ends in ${[...codeEndings, ...dataEndings].join(', ')}, not ${basename(path)}`,
+    );
+  const text = readFileSync(path, 'utf8');
+  if (text.length > fileBytesMax) throw new Error('it is larger than 1 MB');
+  // An empty file says nothing, and is allowed to.
+  if (ending === '.yaml' || ending === '.yml') return parseYaml(text);
+  if (ending === '.json') {
+    return withLines(fromObject(JSON.parse(text)), text, (key) => `"${literal(key)}"\\s*:`);
+  }
+  return withLines(
+    fromObject(parseToml(text)),
+    text,
+    (key) => `(?<=^\\s*)"?${literal(key)}"?\\s*[=.]`,
+  );
+}
+
+/** Own properties only, so that a "__proto__" is just an unknown key. */
+export function fromObject(value: unknown): FileValue[] {
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw new Error(`expected an object of settings, got ${describe(value)}`);
+  return Object.entries(value).map(([key, raw]) => ({ key, raw, line: null }));
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+}
+
+/** Neither JSON.parse nor smol-toml tells positions: a key that stands once is where it stands. */
+function withLines(
+  values: FileValue[],
+  text: string,
+  pattern: (key: string) => string,
+): FileValue[] {
+  return values.map(({ key, raw }) => {
+    const hits = [...text.matchAll(new RegExp(pattern(key), 'gm'))];
+    const line = hits.length === 1 ? text.slice(0, hits[0]!.index).split('\n').length : null;
+    return { key, raw, line };
+  });
+}
+
+function literal(key: string): string {
+  return key.replaceAll(/[^\w]/g, '\\$&');
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof TomlError) return `line ${error.line}: ${firstLine(error.message)}`;
+  if (!(error instanceof Error)) return `it threw ${String(error)}`;
+  return error.message;
+}
+
+function firstLine(message: string): string {
+  return message.split('\n', 1)[0]!.replace(/^Invalid TOML document: /, '');
+}

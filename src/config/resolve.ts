@@ -1,0 +1,81 @@
+// Makes a Config of all that was given: the last source wins, every value is checked, nothing is kept back.
+
+import { dirname, resolve } from 'node:path';
+import { type Assignment, defaultOrigin, type Origin, problem } from './assignment.ts';
+import type { Config, WorkerClass } from './config.ts';
+import { Unfit } from './kinds.ts';
+import type { Facts } from './setting.ts';
+import { settings, settingsByKey } from './settings.ts';
+
+export interface Surroundings {
+  /** Where Portico was started. */
+  readonly cwd: string;
+  /** Absolute path of the config file that was read. */
+  readonly file: string | null;
+  readonly cpus: number;
+}
+
+/** A setting's value before it became part of the Config, and where it came from. */
+export interface Settled {
+  readonly value: unknown;
+  readonly origin: Origin;
+}
+
+export interface Resolved {
+  readonly config: Config;
+  readonly settled: ReadonlyMap<string, Settled>;
+  readonly problems: readonly string[];
+}
+
+/** `assignments` in order of precedence, the strongest last. Keys must be known. Where a value will
+ *  not do its default stands in, so that `config` is whole even when there are problems. */
+export function resolveConfig(
+  assignments: readonly Assignment[],
+  surroundings: Surroundings,
+): Resolved {
+  const problems: string[] = [];
+  const settled = new Map<string, Settled>();
+  for (const { key, default: value } of settings)
+    settled.set(key, { value, origin: defaultOrigin });
+  for (const { key, raw, origin } of assignments) {
+    const { kind } = settingsByKey.get(key)!;
+    const value = kind.read(raw);
+    // A value that a stronger source hides must do as well: it may be next in force.
+    if (value instanceof Unfit) problems.push(problem(key, raw, origin, kind.expected, value.hint));
+    else settled.set(key, { value, origin });
+  }
+  const facts = factsOf(settled, surroundings, problems);
+  const config = Object.assign(
+    {},
+    ...settings.map(({ key, finish }) => finish(settled.get(key)!.value, facts)),
+  ) as Config;
+  return { config, settled, problems };
+}
+
+function factsOf(
+  settled: ReadonlyMap<string, Settled>,
+  { cwd, file, cpus }: Surroundings,
+  problems: string[],
+): Facts {
+  const chdir = settled.get('chdir')!;
+  const base = chdir.origin.from === 'file' && file !== null ? dirname(file) : cwd;
+  const threads = settled.get('threads')!.value as number;
+  const given = settled.get('workerClass')!;
+  let workerClass = given.value as WorkerClass;
+  if (threads > 1 && workerClass === 'async' && given.origin.from !== 'default')
+    problems.push(
+      `Cannot use workerClass "async" (from ${given.origin.label}) with threads ${threads} (from ${settled.get('threads')!.origin.label}): leave one of them out, or use workerClass threads`,
+    );
+  // Gunicorn does so for sync; here no class at all is async, which has no use for threads.
+  if (threads > 1) workerClass = 'threads';
+  return { chdir: resolve(base, chdir.value as string), cpus, workerClass, threads };
+}
+
+/** Freezes plain data through and through. */
+export function deepFreeze<T>(value: T): T {
+  if (value !== null && typeof value === 'object' && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,18 @@
+// The settings: one table, from which flags, environment names, checks, help, --print-config and docs are made.
+
+import type { Setting } from './setting.ts';
+import { appSettings } from './settings/app.ts';
+import { connectionSettings } from './settings/connections.ts';
+import { logSettings } from './settings/logs.ts';
+import { processSettings } from './settings/processes.ts';
+
+export const settings: readonly Setting[] = [
+  ...appSettings,
+  ...processSettings,
+  ...connectionSettings,
+  ...logSettings,
+];
+
+export const settingsByKey: ReadonlyMap<string, Setting> = new Map(
+  settings.map((setting) => [setting.key, setting]),
+);

@@ -1,0 +1,133 @@
+// Settings of the edge: clients' connections and their limits, balancing, static files.
+
+import { resolve } from 'node:path';
+import { staticMounts, trustedPeer } from '../address.ts';
+import { boolean, duration, integer, list, size } from '../kinds.ts';
+import { type Setting, setting } from '../setting.ts';
+
+const mega = 1024 ** 2;
+const giga = 1024 ** 3;
+
+export const connectionSettings: readonly Setting[] = [
+  setting('keepAliveMs', {
+    key: 'keepAlive',
+    group: 'Connections',
+    kind: duration({ minMs: 0 }),
+    default: 2000,
+    help: 'How long an idle connection is kept for the next request; 0: not at all',
+    doc: 'Behind a load balancer, make it longer than the idle timeout of that: `75s`.',
+    known: 'Gunicorn `keepalive`, nginx `keepalive_timeout`',
+  }),
+  setting('headerTimeoutMs', {
+    key: 'headerTimeout',
+    group: 'Connections',
+    kind: duration({ minMs: 1 }),
+    default: 30_000,
+    help: 'Time in which the whole request head must arrive (else 408)',
+    known: 'nginx `client_header_timeout`',
+  }),
+  setting('bodyTimeoutMs', {
+    key: 'bodyTimeout',
+    group: 'Connections',
+    kind: duration({ minMs: 1 }),
+    default: 60_000,
+    help: 'Longest pause between two pieces of request content (else 408)',
+    known: 'nginx `client_body_timeout`',
+  }),
+  setting('sendTimeoutMs', {
+    key: 'sendTimeout',
+    group: 'Connections',
+    kind: duration({ minMs: 1 }),
+    default: 60_000,
+    help: 'Longest time in which a client takes nothing of its response',
+    known: 'nginx `send_timeout`',
+  }),
+  setting('limitRequestLineBytes', {
+    key: 'limitRequestLine',
+    group: 'Connections',
+    kind: size({ minBytes: 16, maxBytes: mega }),
+    default: 4094,
+    help: 'Longest request line (else 414)',
+    doc: "Gunicorn's 0 (no limit) is not to be had: every buffer has one.",
+    known: 'Gunicorn `limit_request_line`, nginx `large_client_header_buffers`',
+  }),
+  setting('limitRequestFields', {
+    group: 'Connections',
+    kind: integer({ min: 1, max: 32_768 }),
+    default: 100,
+    help: 'Most header fields of a request (else 431)',
+    known: 'Gunicorn `limit_request_fields`',
+  }),
+  setting('limitRequestFieldSizeBytes', {
+    key: 'limitRequestFieldSize',
+    flags: ['--limit-request-field_size'],
+    group: 'Connections',
+    kind: size({ minBytes: 16, maxBytes: mega }),
+    default: 8190,
+    help: 'Longest header field, name and value (else 431)',
+    known: 'Gunicorn `limit_request_field_size`, nginx `large_client_header_buffers`',
+  }),
+  setting('limitRequestBodyBytes', {
+    key: 'limitRequestBody',
+    group: 'Connections',
+    kind: size({ minBytes: 1, maxBytes: 1024 * giga, zero: 'no limit' }),
+    default: giga,
+    help: 'Largest request content (else 413); 0: no limit',
+    doc: "Content is streamed to `async` workers as it comes, so large uploads cost no memory; for `sync` workers it is read in full first, to a temporary file when it is large, and then the limit is also one on disk space. nginx's 1 MB surprises everyone once; this is a net against mistakes and abuse, so set it to what the app expects.",
+    known: 'nginx `client_max_body_size`',
+  }),
+  setting('permitBareLf', {
+    group: 'Connections',
+    kind: boolean,
+    default: false,
+    help: 'Accept request lines and fields that end in LF without CR, as nginx does',
+    doc: 'RFC 9112 section 2.2 permits it. There is no second parser behind the edge that could read the request otherwise.',
+  }),
+  setting('forwardedAllowIps', {
+    group: 'Connections',
+    kind: list(trustedPeer, { repeat: false, min: 0 }),
+    default: ['127.0.0.1', '::1'],
+    help: 'Peers whose X-Forwarded-* fields are believed: IPs, CIDRs, unix, *',
+    doc: 'From everyone else these fields are thrown away and set anew. `unix` is whoever connects over a Unix socket. `*` believes everybody: only where nothing but a proxy can connect.',
+    known: 'Gunicorn `forwarded_allow_ips`, nginx `set_real_ip_from`',
+  }),
+  setting('forwarded', {
+    group: 'Connections',
+    kind: boolean,
+    default: false,
+    help: 'Also send the app Forwarded (RFC 7239)',
+  }),
+  setting('queueSize', {
+    group: 'Balancing',
+    kind: integer({ min: 0, max: 1_000_000 }),
+    default: 1024,
+    help: 'Most requests that wait at an edge for a free worker (else 503)',
+    known: 'HAProxy `maxqueue`',
+  }),
+  setting('queueTimeoutMs', {
+    key: 'queueTimeout',
+    group: 'Balancing',
+    kind: duration({ minMs: 1 }),
+    default: 30_000,
+    help: 'Longest wait for a free worker (else 503)',
+    known: 'HAProxy `timeout queue`',
+  }),
+  setting('responseTimeoutMs', {
+    key: 'responseTimeout',
+    group: 'Balancing',
+    kind: duration({ minMs: 0 }),
+    default: 60_000,
+    help: 'Longest wait for the app to begin its response (else 504); 0: no limit',
+    known: 'nginx `proxy_read_timeout`',
+  }),
+  setting('static', {
+    group: 'Static files',
+    kind: staticMounts,
+    default: [],
+    help: 'Serve the files of DIR under the prefix; repeatable',
+    doc: "In a config file also a map: `{ '/static': 'public' }`. The longest prefix that fits is taken.",
+    known: 'nginx `location … { alias …; }`',
+    finish: (mounts, { chdir }) =>
+      mounts.map(({ prefix, dir }) => ({ prefix, dir: resolve(chdir, dir) })),
+  }),
+];

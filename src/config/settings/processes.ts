@@ -1,0 +1,161 @@
+// Settings of the processes: how many, of which kind, how long they live, as whom they run.
+
+import { resolve } from 'node:path';
+import { choice, duration, integer, type Kind, octal, optional, text, Unfit } from '../kinds.ts';
+import { type Setting, setting } from '../setting.ts';
+
+const workersMax = 1024;
+const count = integer({ min: 1, max: workersMax });
+
+const workerCount: Kind<number | 'auto'> = {
+  expected: `a whole number from 1 to ${workersMax}, or auto`,
+  placeholder: 'N|auto',
+  inputType: "number | 'auto'",
+  flag: 'value',
+  read: (raw) => (raw === 'auto' ? 'auto' : (count.read(raw) as number | Unfit)),
+  show: String,
+};
+
+const account = (what: string, placeholder: string) =>
+  optional(
+    {
+      ...text(`the name or number of a ${what}`, placeholder),
+      inputType: 'string | number',
+      read: (raw: unknown) => {
+        const name = typeof raw === 'number' ? String(raw) : raw;
+        return typeof name === 'string' && /^[A-Za-z0-9_][\w.@-]*\$?$/.test(name)
+          ? name
+          : new Unfit();
+      },
+    },
+    'as started',
+  );
+
+export const processSettings: readonly Setting[] = [
+  setting('workers', {
+    group: 'Processes',
+    short: '-w',
+    kind: workerCount,
+    default: 'auto',
+    alsoEnv: { name: 'WEB_CONCURRENCY', read: (value) => value },
+    help: 'Worker processes; auto: as many as CPUs this container may use',
+    doc: '`auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync`, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too.',
+    known: 'Gunicorn `workers`, nginx `worker_processes`, PM2 `instances`',
+    finish: (value, { cpus, workerClass, threads }) => {
+      if (value !== 'auto') return value;
+      if (workerClass === 'sync') return Math.min(2 * cpus + 1, workersMax);
+      return Math.min(Math.ceil(cpus / threads), workersMax);
+    },
+  }),
+  setting('workerClass', {
+    group: 'Processes',
+    short: '-k',
+    kind: choice(['async', 'sync', 'threads'], {
+      placeholder: 'CLASS',
+      aliases: { gthread: 'threads', gevent: 'async', eventlet: 'async', tornado: 'async' },
+    }),
+    default: 'async',
+    help: 'async: many requests at a time; sync: one; threads: see --threads',
+    doc: "`async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`.",
+    known: 'Gunicorn `worker_class`',
+    finish: (_, facts) => facts.workerClass,
+  }),
+  setting('threads', {
+    group: 'Processes',
+    kind: integer({ min: 1, max: 256 }),
+    default: 1,
+    help: 'Threads of each worker, each running the app; above 1: class threads',
+    known: 'Gunicorn `threads`',
+  }),
+  setting('edges', {
+    group: 'Processes',
+    kind: integer({ min: 1, max: 64 }),
+    default: 1,
+    help: 'Edge processes, which take the connections; more for big machines',
+    known: 'nginx `worker_processes`',
+  }),
+  setting('workerConnections', {
+    group: 'Processes',
+    kind: integer({ min: 1, max: 1_000_000 }),
+    default: 1000,
+    help: 'Most requests one worker works on at a time; sync: always 1',
+    doc: 'Further requests wait at the edge, see `queueSize`.',
+    known: 'Gunicorn `worker_connections`, nginx `server … max_conns=`',
+    finish: (value, { workerClass }) => (workerClass === 'sync' ? 1 : value),
+  }),
+  setting('maxRequests', {
+    group: 'Processes',
+    kind: integer({ min: 0, max: 1_000_000_000 }),
+    default: 0,
+    help: 'Replace a worker after so many requests; 0: never',
+    doc: 'Against slow memory leaks. The replacement is ready before the old worker is drained.',
+    known: 'Gunicorn `max_requests`',
+  }),
+  setting('maxRequestsJitter', {
+    group: 'Processes',
+    kind: integer({ min: 0, max: 1_000_000_000 }),
+    default: 0,
+    help: 'Add a random number up to this to maxRequests, worker by worker',
+    doc: 'Keeps the workers from being replaced all at once.',
+    known: 'Gunicorn `max_requests_jitter`',
+  }),
+  setting('timeoutMs', {
+    key: 'timeout',
+    group: 'Processes',
+    short: '-t',
+    kind: duration({ minMs: 0 }),
+    default: 30_000,
+    help: 'Kill a worker whose event loop has stood still for so long; 0: never',
+    doc: 'It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`.',
+    known: 'Gunicorn `timeout`',
+  }),
+  setting('gracefulTimeoutMs', {
+    key: 'gracefulTimeout',
+    group: 'Processes',
+    kind: duration({ minMs: 0 }),
+    default: 30_000,
+    help: 'Time to finish open requests on stop and on reload',
+    known: 'Gunicorn `graceful_timeout`, nginx `worker_shutdown_timeout`',
+  }),
+  setting('user', {
+    group: 'Processes',
+    short: '-u',
+    kind: account('user', 'USER'),
+    default: null,
+    help: 'Run edge and workers as this user (needs root)',
+    known: 'Gunicorn `user`, nginx `user`',
+  }),
+  setting('group', {
+    group: 'Processes',
+    short: '-g',
+    kind: account('group', 'GROUP'),
+    default: null,
+    help: 'Run edge and workers as this group (needs root)',
+    known: 'Gunicorn `group`, nginx `user`',
+  }),
+  setting('umask', {
+    group: 'Processes',
+    short: '-m',
+    kind: octal,
+    default: 0,
+    help: 'File mode creation mask of all processes, octal',
+    known: 'Gunicorn `umask`',
+  }),
+  setting('pid', {
+    group: 'Processes',
+    short: '-p',
+    kind: optional(text('the path of a file', 'FILE'), 'none'),
+    default: null,
+    help: "File to write the arbiter's process id to",
+    known: 'Gunicorn `pidfile`, nginx `pid`',
+    finish: (value, { chdir }) => (value === null ? null : resolve(chdir, value)),
+  }),
+  setting('runtimeDir', {
+    group: 'Processes',
+    kind: optional(text('the path of a directory', 'DIR'), 'chosen'),
+    default: null,
+    help: 'Directory of the sockets between the processes and of the control socket',
+    doc: 'Made if need be, with mode 0700. Without it one is chosen: under `XDG_RUNTIME_DIR` or `/run`, else under the directory for temporary files. A Unix socket path is limited to 107 bytes (macOS: 103): keep it short.',
+    finish: (value, { chdir }) => (value === null ? null : resolve(chdir, value)),
+  }),
+];

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+// The program. PORTICO_ROLE says which of its processes this is; unset, it is the command line.
+//
+// Nothing is imported before the role is known: the arbiter's process must never hold edge, worker
+// or app code, and `portico --version` need not wait for any of it.
+
+const role = process.env.PORTICO_ROLE ?? '';
+const { nodeVersionFault } = await import('./cli/node-version.ts');
+const fault = nodeVersionFault(process.versions.node);
+if (fault !== null) {
+  process.stderr.write(`portico: ${fault}\n`);
+  process.exit(1);
+}
+if (role === 'edge' || role === 'worker') {
+  // They run on import.
+  await import(new URL(`./${role}/main.js`, import.meta.url).href);
+} else if (role === 'config') {
+  const { printConfigForArbiter } = await import('./cli/config-role.ts');
+  process.exitCode = await printConfigForArbiter();
+} else if (role === '') {
+  const { runCommandLine } = await import('./cli/command-line.ts');
+  process.exitCode = await runCommandLine(process.argv.slice(2));
+} else {
+  process.stderr.write('portico: PORTICO_ROLE is for its own processes; unset it\n');
+  process.exitCode = 1;
+}
+
+export {};
