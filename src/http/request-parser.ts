@@ -1,0 +1,390 @@
+// The HTTP/1.1 request parser: bytes in, one message's head, content and trailers out. The only
+// parser in the path, so it is strict: what it lets through has one meaning (RFC 9110, RFC 9112).
+//
+//   idle ──▶ head ──▶ body ──▶ done ──next()──▶ idle        any of the first three ──▶ failed
+//
+// A push parser without buffers of its own: a head that arrives in one piece is read where it lies,
+// and only a line that arrives in pieces is kept, up to its limit. How the bytes are split changes
+// neither events nor failure: lines are judged whole, and what is judged sooner (the first byte of
+// a line, its length) is judged first in whole lines too.
+
+import type { FailureCode } from '../errors/catalogue.ts';
+import { type Failure, failure } from '../errors/failure.ts';
+import {
+  CHUNK_EXTENSIONS_BYTES_MAX,
+  CHUNK_LINE_BYTES_MAX,
+  CHUNK_SIZE_DIGITS_MAX,
+  chunkLineFault,
+  digitsEnd,
+  hexNumber,
+} from './chunk-line.ts';
+import type { Fields, RequestHead } from './exchange.ts';
+import { readFieldLines } from './field-lines.ts';
+import { withoutForbiddenTrailers } from './fields.ts';
+import { HeadDraft, type ParserLimits } from './head-draft.ts';
+import { type RequestFraming, settleFacts } from './head-facts.ts';
+import { failFirstByte, failTooLong, readRequestLine } from './request-line.ts';
+import { CR, hexValue, isTokenByte, LF } from './tokens.ts';
+
+export type { ParserLimits } from './head-draft.ts';
+export type { RequestFraming } from './head-facts.ts';
+
+/** Called from within push(). They must not call push(); next() may be called in onEnd. */
+export interface ParserEvents {
+  onHead(head: RequestHead, framing: RequestFraming): void;
+  /** A piece of content: a view into the pushed chunk, not a copy. */
+  onData(chunk: Buffer): void;
+  onEnd(trailers: Fields): void;
+}
+
+/** idle: no byte of a message seen; head and body: in the midst of one; done: next() is due. */
+export type ParserState = 'idle' | 'head' | 'body' | 'done' | 'failed';
+
+/** What is known of the message when it fails, for the log; '' = not read yet. */
+export interface StartedRequest {
+  readonly method: string;
+  readonly target: string;
+}
+
+/** Empty lines ignored before a request line: RFC 9112 section 2.2 asks for one at least; old
+ *  clients send one after a POST. Without a limit they would be a way to send for ever. */
+const EMPTY_LINES_MAX = 4;
+/** A chunk so small that ends with a line is taken for a head without a search for the head's end. */
+const SMALL_CHUNK_BYTES = 2_048;
+const PENDING_BYTES_MIN = 128;
+const headEndMark = Buffer.from('\r\n\r\n');
+const bareHeadEndMarks = [Buffer.from('\n\r\n'), Buffer.from('\n\n')];
+
+/** What the next byte belongs to. */
+const REQUEST_LINE = 0;
+const FIELDS = 1;
+const CONTENT = 2;
+const CHUNK_SIZE = 3;
+const CHUNK_DATA = 4;
+const CHUNK_CR = 5;
+const CHUNK_LF = 6;
+const TRAILERS = 7;
+const OVER = 8;
+
+export class RequestParser {
+  /** What the client did wrong. Set once: nothing more is taken. */
+  failure: Failure | null = null;
+
+  private readonly limits: ParserLimits;
+  private readonly events: ParserEvents;
+  private phase = REQUEST_LINE;
+  private current: ParserState = 'idle';
+  private draft: HeadDraft | null = null;
+  /** The beginning of a line whose end has not come. */
+  private pending: Buffer | null = null;
+  private pendingBytes = 0;
+  private emptyLines = 0;
+  /** Content left of the message or of the chunk. */
+  private remaining = 0;
+  private contentBytes = 0;
+  private extensionBytes = 0;
+
+  constructor(limits: ParserLimits, events: ParserEvents) {
+    this.limits = limits;
+    this.events = events;
+  }
+
+  get state(): ParserState {
+    return this.current;
+  }
+
+  /** Method and target as far as the head has been read; null before and after. */
+  get started(): StartedRequest | null {
+    return this.draft === null || this.draft.isTrailers ? null : this.draft;
+  }
+
+  /**
+   * Feeds bytes from `start`; returns the index after the last byte taken. Stops after one whole
+   * message (state 'done'): the rest is the next, pipelined, request.
+   */
+  push(chunk: Buffer, start = 0): number {
+    let at = start;
+    const end = chunk.length;
+    while (at < end && at !== -1) {
+      switch (this.phase) {
+        case REQUEST_LINE:
+        case FIELDS:
+        case TRAILERS:
+          at = this.pendingBytes > 0 ? this.takePending(chunk, at) : this.takeLines(chunk, at);
+          break;
+        case CONTENT:
+        case CHUNK_DATA:
+          at = this.takeContent(chunk, at);
+          break;
+        case CHUNK_SIZE:
+          at = this.pendingBytes > 0 ? this.takePending(chunk, at) : this.takeChunkLine(chunk, at);
+          break;
+        case CHUNK_CR:
+          this.phase = CHUNK_LF;
+          at =
+            chunk[at] === CR ? at + 1 : this.fail('BAD_CHUNK', 'a chunk is longer than its size');
+          break;
+        case CHUNK_LF:
+          this.phase = CHUNK_SIZE;
+          at = chunk[at] === LF ? at + 1 : this.fail('BAD_CHUNK', 'a chunk does not end with CRLF');
+          break;
+        default:
+          return at;
+      }
+      if (this.current === 'done') return at;
+    }
+    return at === -1 ? end : at;
+  }
+
+  /** Makes ready for the next message; only in state 'done'. */
+  next(): void {
+    if (this.current !== 'done') return;
+    this.phase = REQUEST_LINE;
+    this.current = 'idle';
+    this.emptyLines = 0;
+    this.contentBytes = 0;
+    this.extensionBytes = 0;
+  }
+
+  /** Takes the whole lines that begin at `start`; keeps the beginning of one that is not whole. */
+  private takeLines(chunk: Buffer, start: number): number {
+    const end = this.linesEnd(chunk, start);
+    if (end === start) return this.keep(chunk, start);
+    return this.readLines(chunk, chunk.toString('latin1', start, end), start, end);
+  }
+
+  /** Index after the last LF worth turning into text, or `start`. It need not be exact: reading
+   *  stops at the empty line. But text that is not head would be copied in vain. */
+  private linesEnd(chunk: Buffer, start: number): number {
+    const first = chunk[start];
+    if (this.phase !== REQUEST_LINE) {
+      if (first === LF) return start + 1;
+      if (first === CR && chunk[start + 1] === LF) return start + 2;
+    }
+    const length = chunk.length;
+    if (chunk[length - 1] === LF && length - start <= SMALL_CHUNK_BYTES) return length;
+    let end = endOf(chunk, headEndMark, start);
+    if (this.limits.permitBareLf) {
+      for (const mark of bareHeadEndMarks) end = Math.min(end, endOf(chunk, mark, start));
+    }
+    if (end !== Number.POSITIVE_INFINITY) return end;
+    return Math.max(start, chunk.lastIndexOf(LF) + 1);
+  }
+
+  /** Reads whole lines of a head or of trailers, of which `text` is the Latin-1 form. */
+  private readLines(bytes: Buffer, text: string, start: number, end: number): number {
+    let at = start;
+    if (this.phase === REQUEST_LINE) {
+      at = this.skipEmptyLines(bytes, start, end);
+      if (at === -1 || at === end) return at;
+      this.current = 'head';
+      this.draft = new HeadDraft(this.limits, false);
+      at = readRequestLine(this.draft, bytes, text, start, at);
+      if (at === -1) return this.failDraft();
+      this.phase = FIELDS;
+    }
+    const draft = this.draft!;
+    at = readFieldLines(draft, bytes, text, start, at, end);
+    if (at === -1) return this.failDraft();
+    if (!draft.complete) return at;
+    if (!draft.isTrailers) return this.finishHead(draft) ? at : -1;
+    this.finish(withoutForbiddenTrailers(draft.fields));
+    return at;
+  }
+
+  private skipEmptyLines(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    while (at < end) {
+      if (bytes[at] === CR && bytes[at + 1] === LF) at += 2;
+      else if (bytes[at] === LF && this.limits.permitBareLf) at++;
+      else return at;
+      if (++this.emptyLines > EMPTY_LINES_MAX) {
+        return this.fail('BAD_REQUEST_LINE', 'too many empty lines before the request line');
+      }
+    }
+    return at;
+  }
+
+  private finishHead(draft: HeadDraft): boolean {
+    const framing = settleFacts(draft);
+    if (framing === null) {
+      this.failDraft();
+      return false;
+    }
+    const { method, target, version, fields } = draft;
+    this.draft = null;
+    this.pending = null;
+    this.current = 'body';
+    const bodyLength = framing.bodyLength;
+    if (bodyLength === 'unknown') {
+      this.phase = CHUNK_SIZE;
+    } else {
+      this.phase = CONTENT;
+      this.remaining = bodyLength;
+    }
+    this.events.onHead({ method, target, version, fields }, framing);
+    if (bodyLength === 0) this.finish([]);
+    return true;
+  }
+
+  private takeContent(chunk: Buffer, start: number): number {
+    const end = Math.min(chunk.length, start + this.remaining);
+    this.remaining -= end - start;
+    const isWhole = start === 0 && end === chunk.length;
+    this.events.onData(isWhole ? chunk : chunk.subarray(start, end));
+    if (this.remaining === 0) {
+      if (this.phase === CONTENT) this.finish([]);
+      else this.phase = CHUNK_CR;
+    }
+    return end;
+  }
+
+  private takeChunkLine(chunk: Buffer, start: number): number {
+    const sizeEnd = digitsEnd(chunk, start);
+    const isPlain = sizeEnd > start && sizeEnd - start <= CHUNK_SIZE_DIGITS_MAX;
+    if (isPlain && chunk[sizeEnd] === CR && chunk[sizeEnd + 1] === LF) {
+      return this.beginChunk(hexNumber(chunk, start, sizeEnd)) ? sizeEnd + 2 : -1;
+    }
+    const lf = chunk.indexOf(LF, start);
+    if (lf === -1) return this.keep(chunk, start);
+    return this.readChunkLine(chunk, start, lf) ? lf + 1 : -1;
+  }
+
+  /** Reads a size line that is more than a size, or wrong; its LF is at `lf`. */
+  private readChunkLine(bytes: Buffer, start: number, lf: number): boolean {
+    const lineBytes = lf - start - (bytes[lf - 1] === CR ? 1 : 0);
+    let fault: string | null = null;
+    if (hexValue[bytes[start]!] !== 255 && lineBytes > CHUNK_LINE_BYTES_MAX) {
+      return this.failLineTooLong() !== -1;
+    }
+    fault = chunkLineFault(bytes, start, lf);
+    const sizeEnd = digitsEnd(bytes, start);
+    this.extensionBytes += lineBytes - (sizeEnd - start);
+    if (fault === null && this.extensionBytes > CHUNK_EXTENSIONS_BYTES_MAX) {
+      fault = `chunk extensions are longer than ${CHUNK_EXTENSIONS_BYTES_MAX} bytes in all`;
+    }
+    if (fault !== null) {
+      this.fail('BAD_CHUNK', fault);
+      return false;
+    }
+    return this.beginChunk(hexNumber(bytes, start, sizeEnd));
+  }
+
+  private beginChunk(size: number): boolean {
+    if (size === 0) {
+      this.phase = TRAILERS;
+      this.draft = new HeadDraft(this.limits, true);
+      return true;
+    }
+    this.contentBytes += size;
+    const limit = this.limits.bodyBytes;
+    if (limit > 0 && this.contentBytes > limit) {
+      this.fail('BODY_TOO_LARGE', `the content is larger than the limit of ${limit} bytes`);
+      return false;
+    }
+    this.remaining = size;
+    this.phase = CHUNK_DATA;
+    return true;
+  }
+
+  /** Takes the rest of the line whose beginning is kept. */
+  private takePending(chunk: Buffer, start: number): number {
+    const lf = chunk.indexOf(LF, start);
+    if (lf === -1) return this.keep(chunk, start);
+    const length = this.pendingBytes + lf + 1 - start;
+    if (length > this.lineBytesMax() + 2) return this.failLineTooLong();
+    const line = Buffer.allocUnsafe(length);
+    this.pending!.copy(line, 0, 0, this.pendingBytes);
+    chunk.copy(line, this.pendingBytes, start, lf + 1);
+    this.pendingBytes = 0;
+    if (this.phase === CHUNK_SIZE) return this.readChunkLine(line, 0, length - 1) ? lf + 1 : -1;
+    return this.readLines(line, line.toString('latin1'), 0, length) === -1 ? -1 : lf + 1;
+  }
+
+  /** Keeps the bytes from `start`, the beginning of a line, unless they are already wrong. */
+  private keep(chunk: Buffer, start: number): number {
+    const rest = chunk.length - start;
+    const total = this.pendingBytes + rest;
+    if (this.pendingBytes === 0 && !this.beginLine(chunk[start]!)) return -1;
+    const lineBytes = chunk[chunk.length - 1] === CR ? total - 1 : total;
+    if (lineBytes > this.lineBytesMax()) return this.failLineTooLong();
+    if (this.pending === null || this.pending.length < total) {
+      // Doubling keeps single bytes linear; unpooled, so that a slow client pins no 8 KiB slab.
+      const grown = Buffer.allocUnsafeSlow(
+        Math.max(PENDING_BYTES_MIN, total, this.pendingBytes * 2),
+      );
+      this.pending?.copy(grown, 0, 0, this.pendingBytes);
+      this.pending = grown;
+    }
+    chunk.copy(this.pending, this.pendingBytes, start);
+    this.pendingBytes = total;
+    return chunk.length;
+  }
+
+  /** Judges the first byte of a line that is not whole: what is not HTTP gets its answer at once. */
+  private beginLine(first: number): boolean {
+    if (this.phase === REQUEST_LINE && first !== CR) {
+      this.current = 'head';
+      if (isTokenByte[first] === 1) return true;
+      this.draft = new HeadDraft(this.limits, false);
+      failFirstByte(this.draft, first);
+      this.failDraft();
+      return false;
+    }
+    if (this.phase === CHUNK_SIZE && hexValue[first] === 255) {
+      this.fail('BAD_CHUNK', 'a chunk size is not hexadecimal');
+      return false;
+    }
+    return true;
+  }
+
+  private lineBytesMax(): number {
+    if (this.phase === REQUEST_LINE) return this.limits.requestLineBytes;
+    return this.phase === CHUNK_SIZE ? CHUNK_LINE_BYTES_MAX : this.draft!.lineMax;
+  }
+
+  private failLineTooLong(): -1 {
+    if (this.phase === CHUNK_SIZE) {
+      return this.fail(
+        'BAD_CHUNK',
+        `a chunk size line is longer than ${CHUNK_LINE_BYTES_MAX} bytes`,
+      );
+    }
+    this.draft ??= new HeadDraft(this.limits, false);
+    if (this.phase === REQUEST_LINE) failTooLong(this.draft);
+    else this.draft.failTooLarge();
+    return this.failDraft();
+  }
+
+  private finish(trailers: Fields): void {
+    this.draft = null;
+    this.pending = null;
+    this.phase = OVER;
+    this.current = 'done';
+    this.events.onEnd(trailers);
+  }
+
+  private failDraft(): -1 {
+    this.failure = this.draft!.failure;
+    return this.end();
+  }
+
+  private fail(code: FailureCode, detail: string): -1 {
+    this.failure = failure(code, detail);
+    return this.end();
+  }
+
+  private end(): -1 {
+    this.pending = null;
+    this.pendingBytes = 0;
+    this.phase = OVER;
+    this.current = 'failed';
+    return -1;
+  }
+}
+
+/** Index after the first `mark` from `start` on, or Infinity. */
+function endOf(chunk: Buffer, mark: Buffer, start: number): number {
+  const at = chunk.indexOf(mark, start);
+  return at === -1 ? Number.POSITIVE_INFINITY : at + mark.length;
+}
