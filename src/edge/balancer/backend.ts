@@ -63,6 +63,12 @@ export class Backend implements Candidate {
     this.link = this.connect();
   }
 
+  /** A request on it failed. Streams hear of a dead link before onDown comes, and a link that the
+   *  worker drains stays up: neither may get the retry. */
+  failed(reason: Failure): void {
+    if (!this.link.isUp || reason.code === 'SHUTTING_DOWN') this.takesRequests = false;
+  }
+
   /** Sends nothing more to it; what is in flight finishes, then the link ends. */
   withdraw(): void {
     if (this.phase === 'withdrawn') return;

@@ -172,6 +172,7 @@ export class Forward extends Waiter implements ExchangeHandler, LinkObserver, Li
 
   onFailed(reason: Failure, reached: boolean): void {
     const { exchange, backend } = this;
+    backend?.failed(reason);
     this.leaveWorker(false);
     if (this.over) return;
     const verdict = decideRetry({
