@@ -34,6 +34,12 @@ export interface EdgeChannel extends Channel<ToEdge> {
   sendHandle(message: ToEdge, handle: SendHandle): void;
 }
 
+/** A worker lets go of the event loop while the app loads, to notice when nothing more happens. */
+export interface ArbiterChannel extends Channel<FromWorker> {
+  ref(): void;
+  unref(): void;
+}
+
 /** What the arbiter hears on a worker's channel. */
 export interface WorkerEnd {
   onMessage(message: FromWorker): void;
@@ -83,12 +89,14 @@ export function channelToWorker(stream: Duplex, end: WorkerEnd): Channel<ToWorke
 export function channelFromWorker(end: {
   onMessage(message: ToWorker): void;
   onGone(): void;
-}): Channel<FromWorker> {
+}): ArbiterChannel {
   if (process.send !== undefined) {
-    return nodeChannel<FromWorker>((value) => {
+    const channel = nodeChannel<FromWorker>((value) => {
       const message = checkToWorker(value);
       if (message !== null) end.onMessage(message);
     }, end.onGone);
+    const ref = (): void => process.channel?.ref();
+    return { ...channel, ref, unref: () => process.channel?.unref() };
   }
   const socket = openDescriptor();
   const reader = createLineReader(lineBytesMax, {
@@ -101,7 +109,8 @@ export function channelFromWorker(end: {
   socket.on('data', (chunk: Buffer) => reader.push(chunk));
   socket.on('error', () => {});
   socket.once('close', () => end.onGone());
-  return lineChannel<FromWorker>(socket);
+  const channel = lineChannel<FromWorker>(socket);
+  return { ...channel, ref: () => void socket.ref(), unref: () => void socket.unref() };
 }
 
 function openDescriptor(): Socket {
