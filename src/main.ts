@@ -16,7 +16,7 @@ if (role === 'edge' || role === 'worker') {
   await import(new URL(`./${role}/main.js`, import.meta.url).href);
 } else if (role === 'config') {
   const { printConfigForArbiter } = await import('./cli/config-role.ts');
-  process.exitCode = await printConfigForArbiter();
+  await printConfigForArbiter();
 } else if (role === '') {
   const { runCommandLine } = await import('./cli/command-line.ts');
   process.exitCode = await runCommandLine(process.argv.slice(2));

@@ -10,14 +10,14 @@ export const actions = [
   {
     name: 'check',
     flags: ['--check-config'],
-    help: 'Check the settings and the app file, then leave',
+    help: 'Check the settings, and that the app is there',
   },
   {
     name: 'print',
     flags: ['--print-config'],
-    help: 'Print each setting and where it came from, then leave (--json: as JSON)',
+    help: 'Print each setting and where it came from',
   },
-  { name: 'json', flags: ['--json'], help: 'Print as JSON, with --print-config and status' },
+  { name: 'json', flags: ['--json'], help: 'With --print-config and status: print JSON' },
   { name: 'version', flags: ['--version', '-v', '-V'], help: 'Print the version' },
   { name: 'help', flags: ['--help', '-h'], help: 'Print this' },
 ] as const satisfies readonly DescribedAction[];

@@ -3,13 +3,12 @@
 
 import { loadConfig } from '../config/load.ts';
 import { parseInvocation } from './invocation.ts';
+import { divertStdout } from './own-output.ts';
 import { startDirectory } from './start-directory.ts';
 
-/** Prints the Config as JSON (exit code 0) or the problems as a JSON array (exit code 1). */
-export async function printConfigForArbiter(): Promise<number> {
-  // What the config file prints must not get into the answer.
-  const answer = process.stdout.write.bind(process.stdout);
-  process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+/** Prints the Config as JSON and leaves with 0, or the problems as a JSON array with 1. */
+export async function printConfigForArbiter(): Promise<never> {
+  const answer = divertStdout();
   // The config file sees the environment as the command line's process does.
   delete process.env.PORTICO_ROLE;
   const invocation = parseInvocation(process.argv.slice(2));
@@ -19,8 +18,7 @@ export async function printConfigForArbiter(): Promise<number> {
     env: process.env,
     cwd: startDirectory(process.env),
   });
-  const json = JSON.stringify(loaded.ok ? loaded.config : loaded.problems);
-  await new Promise<void>((done) => answer(json, () => done()));
+  await answer(JSON.stringify(loaded.ok ? loaded.config : loaded.problems));
   // A timer or a connection of the config file's would keep this process for ever.
   process.exit(loaded.ok ? 0 : 1);
 }

@@ -6,7 +6,7 @@ import { actions } from './actions.ts';
 import type { Invocation } from './invocation.ts';
 
 const width = 100;
-const helpColumn = 34;
+const helpColumn = 39;
 
 const intro = `Portico serves a Node app: an edge process takes the connections, serves static files and balances
 requests over Unix sockets to a pool of worker processes that run the app.
@@ -28,7 +28,7 @@ Each setting can also stand in a config file (in camelCase) and in the environme
 is PORTICO_WORKER_CLASS). Order: defaults < config file < environment < command line.
 PORTICO_CMD_ARGS is read as the beginning of the command line.
 
-Exit codes: 0 clean stop; 1 wrong usage or settings; 3 a worker failed to boot; 4 the app failed to load.
+Exit codes: 0 clean stop, 1 usage or settings, 3 a worker failed to boot, 4 the app failed to load.
 `;
 
 /** What \`portico\` alone says. */
@@ -83,7 +83,7 @@ function flagText({ short, flags, kind }: Setting): string {
 function helpOf({ help, kind, defaultText }: Setting): string {
   // A switch is off unless it is given; "none" is no news.
   if (kind.flag === 'switch' || defaultText === 'none' || defaultText === '') return help;
-  return defaultText.length > 30 ? help : `${help} [${defaultText}]`;
+  return defaultText.length > 24 ? help : `${help} [${defaultText}]`;
 }
 
 /** One flag and what it does, wrapped. */

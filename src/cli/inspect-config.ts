@@ -1,66 +1,63 @@
 // --check-config and --print-config.
 
-import type { Loaded } from '../config/load.ts';
-import { loadConfig } from '../config/load.ts';
+import { type Loaded, loadConfig } from '../config/load.ts';
 import { locateModule } from '../config/module-file.ts';
 import { settings } from '../config/settings.ts';
 import { asks, type Invocation } from './invocation.ts';
+import { divertStdout } from './own-output.ts';
 import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
 
-type RunInvocation = Extract<Invocation, { command: 'run' }>;
-
-export async function inspectConfig({ app, flags }: RunInvocation): Promise<number> {
-  const loaded = await loadConfig({
-    flags,
-    app,
-    env: process.env,
-    cwd: startDirectory(process.env),
-  });
-  if (!loaded.ok) {
-    reportProblems(loaded.problems);
-    return 1;
+/** Leaves with 0 when all is well, else with 1. */
+export async function inspectConfig({
+  app,
+  flags,
+}: Extract<Invocation, { command: 'run' }>): Promise<never> {
+  const print = divertStdout();
+  const cwd = startDirectory(process.env);
+  const loaded = await loadConfig({ flags, app, env: process.env, cwd });
+  const problems: string[] = [];
+  if (!loaded.ok) problems.push(...loaded.problems);
+  else {
+    if (asks(flags, 'print')) await print(printed(loaded, asks(flags, 'json')));
+    if (asks(flags, 'check')) {
+      problems.push(...appProblems(loaded));
+      if (problems.length === 0) await print('portico: configuration ok\n');
+    }
   }
-  if (asks(flags, 'print')) process.stdout.write(printed(loaded, asks(flags, 'json')));
-  return asks(flags, 'check') ? check(loaded) : 0;
+  reportProblems(problems);
+  // A timer or a connection of the config file's would keep this process for ever.
+  process.exit(problems.length === 0 ? 0 : 1);
 }
 
 type Good = Extract<Loaded, { ok: true }>;
 
-/** "configuration ok", or what is wrong with the app. */
-function check({ config }: Good): number {
-  if (config.module === null) {
-    reportProblems(['No app: name it as MODULE[:EXPORT], such as app.js:app']);
-    return 1;
-  }
-  const located = locateModule(config.module, config.chdir);
-  if (located === null) {
-    reportProblems([`Cannot find the app ${JSON.stringify(config.module)} from ${config.chdir}`]);
-    return 1;
-  }
-  process.stdout.write(`portico: configuration ok, app ${located}\n`);
-  return 0;
+function appProblems({ config }: Good): string[] {
+  if (config.module === null) return ['No app: name it as MODULE[:EXPORT], such as app.js:app'];
+  if (locateModule(config.module, config.chdir) !== null) return [];
+  return [`Cannot find the app ${JSON.stringify(config.module)} in ${config.chdir}`];
 }
 
-/** One line for each setting: key, value, where it came from. */
+/** One line for each setting: key, value in force, where it came from. */
 function printed({ config, settled }: Good, json: boolean): string {
   const rows = settings.map(({ key, kind, fields }) => {
     const { value, origin } = settled.get(key)!;
-    return { key, shown: kind.show(value), origin, fields };
+    const given = kind.show(value);
+    const inForce = fields.map((field) => config[field]);
+    // "auto", relative paths and the like: both what was given and what was made of it.
+    const shown = inForce.length === 1 ? kind.show(inForce[0]) : given;
+    const from = shown === given ? origin.label : `${origin.label}: ${given}`;
+    return { key, value: inForce.length === 1 ? inForce[0] : given, shown, from };
   });
   if (json) {
-    const entries = rows.map(({ key, origin, fields }) => {
-      const values = fields.map((field) => config[field]);
-      return [key, { value: fields.length === 1 ? values[0] : values, from: origin.label }];
-    });
+    const entries = rows.map(({ key, value, from }) => [key, { value, from }]);
     return `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`;
   }
   const keyWidth = Math.max(...rows.map(({ key }) => key.length));
   const shownWidth = Math.min(40, Math.max(...rows.map(({ shown }) => shown.length)));
   return rows
     .map(
-      ({ key, shown, origin }) =>
-        `${key.padEnd(keyWidth)}  ${shown.padEnd(shownWidth)}  ${origin.label}\n`,
+      ({ key, shown, from }) => `${key.padEnd(keyWidth)}  ${shown.padEnd(shownWidth)}  ${from}\n`,
     )
     .join('');
 }

@@ -12,6 +12,8 @@ export interface Assignment {
   readonly key: string;
   readonly raw: unknown;
   readonly origin: Origin;
+  /** Not ours alone, such as PORT: what it holds matters only when nothing stronger is given. */
+  readonly shared?: true;
 }
 
 export const defaultOrigin: Origin = { from: 'default', label: 'default' };

@@ -26,7 +26,12 @@ export function readEnvironment(
     const other = alsoEnv === undefined ? undefined : env[alsoEnv.name];
     if (env[name]) assignments.push({ key, raw: env[name], origin: origin(name) });
     else if (alsoEnv !== undefined && other)
-      assignments.push({ key, raw: alsoEnv.read(other), origin: origin(alsoEnv.name) });
+      assignments.push({
+        key,
+        raw: alsoEnv.read(other),
+        origin: origin(alsoEnv.name),
+        shared: true,
+      });
   }
   const problems = Object.keys(env)
     .filter((name) => name.startsWith('PORTICO_') && env[name])

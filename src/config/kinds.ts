@@ -226,6 +226,6 @@ export function list<T>(item: Kind<T>, options: { repeat: boolean; min: number }
       }
       return values.length < options.min ? new Unfit() : values;
     },
-    show: (values) => values.map((value) => item.show(value)).join(', ') || 'none',
+    show: (values) => values.map((value) => item.show(value)).join(',') || 'none',
   };
 }

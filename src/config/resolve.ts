@@ -37,7 +37,8 @@ export function resolveConfig(
   const settled = new Map<string, Settled>();
   for (const { key, default: value } of settings)
     settled.set(key, { value, origin: defaultOrigin });
-  for (const { key, raw, origin } of assignments) {
+  for (const [index, { key, raw, origin, shared }] of assignments.entries()) {
+    if (shared && assignments.slice(index + 1).some((other) => other.key === key)) continue;
     const { kind } = settingsByKey.get(key)!;
     const value = kind.read(raw);
     // A value that a stronger source hides must do as well: it may be next in force.

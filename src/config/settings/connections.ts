@@ -14,7 +14,7 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Connections',
     kind: duration({ minMs: 0 }),
     default: 2000,
-    help: 'How long an idle connection is kept for the next request; 0: not at all',
+    help: 'How long an idle connection is kept; 0: not at all',
     doc: 'Behind a load balancer, make it longer than the idle timeout of that: `75s`.',
     known: 'Gunicorn `keepalive`, nginx `keepalive_timeout`',
   }),
@@ -23,7 +23,7 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Connections',
     kind: duration({ minMs: 1 }),
     default: 30_000,
-    help: 'Time in which the whole request head must arrive (else 408)',
+    help: 'Time for the whole request head (else 408)',
     known: 'nginx `client_header_timeout`',
   }),
   setting('bodyTimeoutMs', {
@@ -31,7 +31,7 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Connections',
     kind: duration({ minMs: 1 }),
     default: 60_000,
-    help: 'Longest pause between two pieces of request content (else 408)',
+    help: 'Longest pause in request content (else 408)',
     known: 'nginx `client_body_timeout`',
   }),
   setting('sendTimeoutMs', {
@@ -39,7 +39,7 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Connections',
     kind: duration({ minMs: 1 }),
     default: 60_000,
-    help: 'Longest time in which a client takes nothing of its response',
+    help: 'Longest pause in which a client takes no response',
     known: 'nginx `send_timeout`',
   }),
   setting('limitRequestLineBytes', {
@@ -80,15 +80,15 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Connections',
     kind: boolean,
     default: false,
-    help: 'Accept request lines and fields that end in LF without CR, as nginx does',
+    help: 'Accept lines that end in LF without CR, as nginx does',
     doc: 'RFC 9112 section 2.2 permits it. There is no second parser behind the edge that could read the request otherwise.',
   }),
   setting('forwardedAllowIps', {
     group: 'Connections',
     kind: list(trustedPeer, { repeat: false, min: 0 }),
     default: ['127.0.0.1', '::1'],
-    help: 'Peers whose X-Forwarded-* fields are believed: IPs, CIDRs, unix, *',
-    doc: 'From everyone else these fields are thrown away and set anew. `unix` is whoever connects over a Unix socket. `*` believes everybody: only where nothing but a proxy can connect.',
+    help: 'Whose X-Forwarded-* to believe',
+    doc: 'IP addresses, CIDR blocks, `unix` and `*`, with commas between. From everyone else these fields are thrown away and set anew. `unix` is whoever connects over a Unix socket. `*` believes everybody: only where nothing but a proxy can connect.',
     known: 'Gunicorn `forwarded_allow_ips`, nginx `set_real_ip_from`',
   }),
   setting('forwarded', {
@@ -101,7 +101,8 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Balancing',
     kind: integer({ min: 0, max: 1_000_000 }),
     default: 1024,
-    help: 'Most requests that wait at an edge for a free worker (else 503)',
+    help: 'Most requests that wait for a worker (else 503)',
+    doc: 'At each edge.',
     known: 'HAProxy `maxqueue`',
   }),
   setting('queueTimeoutMs', {
@@ -109,7 +110,7 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Balancing',
     kind: duration({ minMs: 1 }),
     default: 30_000,
-    help: 'Longest wait for a free worker (else 503)',
+    help: 'Longest wait for a worker (else 503)',
     known: 'HAProxy `timeout queue`',
   }),
   setting('responseTimeoutMs', {
@@ -117,7 +118,8 @@ export const connectionSettings: readonly Setting[] = [
     group: 'Balancing',
     kind: duration({ minMs: 0 }),
     default: 60_000,
-    help: 'Longest wait for the app to begin its response (else 504); 0: no limit',
+    help: 'Longest wait for a response to begin (else 504)',
+    doc: '0 is no limit. Once begun, a response may take any time.',
     known: 'nginx `proxy_read_timeout`',
   }),
   setting('static', {

@@ -1,0 +1,87 @@
+// What a config file may hold. Made from settings.ts by `npm run docs`: do not edit.
+// biome-ignore-all format: one line each, as they are made
+
+export interface PorticoConfig {
+  /** The app: file or package, and the name of its export. The argument of the command line. `MODULE` is a file (relative to `chdir`) or a package: ESM, CommonJS or TypeScript. Without `:EXPORT`, the first of `default`, `app`, `application`, `server`, `handler` is taken. A file that is named like a command (`status`) is written `./status`. Default: `none`. */
+  readonly app?: string | null | undefined;
+  /** Working directory of the app; relative paths start here. All relative paths in settings start here. Itself it is relative to the config file that sets it, else to where Portico was started. Default: `.`. */
+  readonly chdir?: string | undefined;
+  /** Environment variable for the app; repeatable. Default: `none`. */
+  readonly env?: string | readonly string[] | Readonly<Record<string, string | number | boolean>> | undefined;
+  /** See that the app loads before workers are started. Gunicorn loads the app in the arbiter and forks. Node cannot fork, and the arbiter never runs app code. Default: `off`. */
+  readonly preload?: boolean | undefined;
+  /** Replace the workers when the app's files change. Default: `off`. */
+  readonly reload?: boolean | undefined;
+  /** HOST:PORT, :PORT or unix:PATH; repeatable. `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`. Default: `127.0.0.1:8000`. */
+  readonly bind?: string | readonly string[] | undefined;
+  /** Connections the kernel queues for each socket. The kernel has a limit of its own: `net.core.somaxconn` on Linux. Default: `2048`. */
+  readonly backlog?: number | undefined;
+  /** Worker processes; auto: by the CPUs that may be used. `auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync`, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too. Default: `auto`. */
+  readonly workers?: number | 'auto' | undefined;
+  /** Async, sync (one request at a time) or threads. `async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`. Default: `async`. */
+  readonly workerClass?: 'async' | 'sync' | 'threads' | undefined;
+  /** Threads of each worker, each with the app. Default: `1`. */
+  readonly threads?: number | undefined;
+  /** Edge processes, which take the connections. One edge keeps many workers busy; see in `portico status` and in top whether it is what is short. Default: `1`. */
+  readonly edges?: number | undefined;
+  /** Most requests a worker works on at a time. Always 1 for `sync`. Further requests wait at the edge, see `queueSize`. Default: `1000`. */
+  readonly workerConnections?: number | undefined;
+  /** Replace a worker after so many requests; 0: never. Against slow memory leaks. The replacement is ready before the old worker is drained. Default: `0`. */
+  readonly maxRequests?: number | undefined;
+  /** Add a random number up to this to maxRequests. Another one for each worker, so that they are not replaced all at once. Default: `0`. */
+  readonly maxRequestsJitter?: number | undefined;
+  /** Kill a worker whose event loop stands still; 0: never. It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`. Default: `30s`. */
+  readonly timeout?: number | string | undefined;
+  /** Time to finish open requests on stop and on reload. Default: `30s`. */
+  readonly gracefulTimeout?: number | string | undefined;
+  /** Run edge and workers as this user (needs root). Default: `as started`. */
+  readonly user?: string | number | null | undefined;
+  /** Run edge and workers as this group (needs root). Default: `as started`. */
+  readonly group?: string | number | null | undefined;
+  /** File mode creation mask, octal. Default: `0`. */
+  readonly umask?: number | string | undefined;
+  /** File to write the arbiter's process id to. Default: `none`. */
+  readonly pid?: string | null | undefined;
+  /** Directory of Portico's own sockets. Of those between the processes and of the control socket. Made if need be, with mode 0700. Without it one is chosen: under `XDG_RUNTIME_DIR` or `/run`, else under the directory for temporary files. A Unix socket path is limited to 107 bytes (macOS: 103): keep it short. Default: `chosen`. */
+  readonly runtimeDir?: string | null | undefined;
+  /** How long an idle connection is kept; 0: not at all. Behind a load balancer, make it longer than the idle timeout of that: `75s`. Default: `2s`. */
+  readonly keepAlive?: number | string | undefined;
+  /** Time for the whole request head (else 408). Default: `30s`. */
+  readonly headerTimeout?: number | string | undefined;
+  /** Longest pause in request content (else 408). Default: `1m`. */
+  readonly bodyTimeout?: number | string | undefined;
+  /** Longest pause in which a client takes no response. Default: `1m`. */
+  readonly sendTimeout?: number | string | undefined;
+  /** Longest request line (else 414). Gunicorn's 0 (no limit) is not to be had: every buffer has one. Default: `4094`. */
+  readonly limitRequestLine?: number | string | undefined;
+  /** Most header fields of a request (else 431). Default: `100`. */
+  readonly limitRequestFields?: number | undefined;
+  /** Longest header field, name and value (else 431). Default: `8190`. */
+  readonly limitRequestFieldSize?: number | string | undefined;
+  /** Largest request content (else 413); 0: no limit. Content is streamed to `async` workers as it comes, so large uploads cost no memory; for `sync` workers it is read in full first, to a temporary file when it is large, and then the limit is also one on disk space. nginx's 1 MB surprises everyone once; this is a net against mistakes and abuse, so set it to what the app expects. Default: `1g`. */
+  readonly limitRequestBody?: number | string | undefined;
+  /** Accept lines that end in LF without CR, as nginx does. RFC 9112 section 2.2 permits it. There is no second parser behind the edge that could read the request otherwise. Default: `off`. */
+  readonly permitBareLf?: boolean | undefined;
+  /** Whose X-Forwarded-* to believe. IP addresses, CIDR blocks, `unix` and `*`, with commas between. From everyone else these fields are thrown away and set anew. `unix` is whoever connects over a Unix socket. `*` believes everybody: only where nothing but a proxy can connect. Default: `127.0.0.1,::1`. */
+  readonly forwardedAllowIps?: string | readonly string[] | undefined;
+  /** Also send the app Forwarded (RFC 7239). Default: `off`. */
+  readonly forwarded?: boolean | undefined;
+  /** Most requests that wait for a worker (else 503). At each edge. Default: `1024`. */
+  readonly queueSize?: number | undefined;
+  /** Longest wait for a worker (else 503). Default: `30s`. */
+  readonly queueTimeout?: number | string | undefined;
+  /** Longest wait for a response to begin (else 504). 0 is no limit. Once begun, a response may take any time. Default: `1m`. */
+  readonly responseTimeout?: number | string | undefined;
+  /** Serve the files of DIR under the prefix; repeatable. In a config file also a map: `{ '/static': 'public' }`. The longest prefix that fits is taken. Default: `none`. */
+  readonly static?: string | readonly string[] | Readonly<Record<string, string>> | undefined;
+  /** Trace, debug, info, warning, error or critical. Default: `info`. */
+  readonly logLevel?: 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | undefined;
+  /** Event log as text or json. `text` is as Gunicorn writes it; `json` has one object a line. Default: `text`. */
+  readonly logFormat?: 'text' | 'json' | undefined;
+  /** File of the event log; -: stderr. Opened anew at USR1, for log rotation. Default: `-`. */
+  readonly errorLogfile?: string | undefined;
+  /** File of the access log; -: stdout; off. Opened anew at USR1, for log rotation. Default: `off`. */
+  readonly accessLogfile?: string | null | undefined;
+  /** Combined, json, or Gunicorn's atoms such as %(h)s. Default: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`. */
+  readonly accessLogformat?: string | undefined;
+}
