@@ -1,0 +1,81 @@
+// Small steps by which the adapter ends requests, responses and sockets as node:http ends them.
+
+import {
+  nop,
+  type RequestInternals,
+  type ResponseInternals,
+  type WriteCallback,
+} from './node-internals.ts';
+import type { ExchangeSocket } from './socket.ts';
+
+export function closeSocket(socket: ExchangeSocket): void {
+  if (socket.closed) return;
+  socket.stopTimeout();
+  socket.destroyed = true;
+  socket.closed = true;
+  emit(socket, 'close', socket.errored !== null);
+}
+
+export function emitClose(response: ResponseInternals): void {
+  if (response._closed) return;
+  response.destroyed = true;
+  response._closed = true;
+  response.emit('close');
+}
+
+export function callAll(callbacks: WriteCallback[], error: Error | null): void {
+  for (const callback of callbacks) callback(error);
+}
+
+export function emit(socket: ExchangeSocket, event: string, ...args: unknown[]): boolean {
+  return (socket as unknown as NodeJS.EventEmitter).emit(event, ...args);
+}
+
+/** A socket of Node's server always has an 'error' listener: an unheard error ends nothing. */
+export function emitError(socket: ExchangeSocket, error: Error): void {
+  if ((socket as unknown as NodeJS.EventEmitter).listenerCount('error') > 0)
+    emit(socket, 'error', error);
+}
+
+/** Whether the rest of the request can be thrown away once the response is out. Node does so only
+ *  where reading never began, and lets the connection stand still where a reader has gone. */
+export function nobodyReads(request: RequestInternals): boolean {
+  if (request.destroyed) return false;
+  if (!request._consuming) return !request._readableState.resumeScheduled;
+  return (
+    !request.readableEnded &&
+    request.readableFlowing !== true &&
+    request.listenerCount('data') === 0 &&
+    request.listenerCount('readable') === 0
+  );
+}
+
+export function bytesOf(
+  data: string | Uint8Array,
+  encoding: BufferEncoding | null,
+  callback: unknown,
+): Uint8Array {
+  if (typeof data === 'string') return Buffer.from(data, encoding ?? 'utf8');
+  // Who gives a callback may fill the buffer anew when it is called; the exchange keeps the bytes
+  // for longer.
+  if (typeof callback === 'function' && callback !== nop && !isFinishCallback(callback))
+    return new Uint8Array(data);
+  return data;
+}
+
+/** Node's own callback behind end(content): nobody fills that buffer again. */
+export function isFinishCallback(callback: unknown): boolean {
+  return (callback as { name: string }).name === 'bound onFinish';
+}
+
+export function connectionReset(): Error {
+  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
+}
+
+/** The app's own fault: to the process as node:http leaves it, but past the link, which has other
+ *  requests to go on with. */
+export function throwLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
+}
