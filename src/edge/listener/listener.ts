@@ -1,0 +1,181 @@
+// Accepts connections on the public sockets, keeps watch over them, and ends them in good order.
+
+import { createServer, type Server, type Socket } from 'node:net';
+import type { BindAddress } from '../../config/config.ts';
+import { failure } from '../../errors/failure.ts';
+import type { Exchange, Handle, TlsFacts } from '../../http/exchange.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { Http1Connection } from './http1-connection.ts';
+import type { ConnectionOptions, Hub } from './hub.ts';
+import { ParserPool } from './parser-pool.ts';
+import { serveSocket, takeSocket } from './socket-reads.ts';
+import { sweep } from './sweep.ts';
+
+export type ListenerOptions = ConnectionOptions;
+
+/** Deadlines are kept this exactly, or rather inexactly: looking at 10,000 connections takes 0.2 ms. */
+const SWEEP_MS = 500;
+/** A connection accepted just before a drain has its first request on the way: so long it may take. */
+const FRESH_GRACE_MS = 1_000;
+
+export interface ListenerDeps {
+  readonly handle: Handle;
+  /** Read anew for each request: a reload changes them live. */
+  readonly options: () => ListenerOptions;
+  /** Once for each exchange, when its record is complete; also for requests that were refused
+   *  before `handle` could see them. */
+  readonly onSettled: (exchange: Exchange) => void;
+  readonly log: Log;
+  readonly sweepMs?: number;
+}
+
+export interface Listener {
+  /** Accepts on a bound handle that was passed on, or on `{ fd }`. */
+  listen(key: string, handle: unknown, address: BindAddress, backlog: number): Promise<void>;
+  /** Stops accepting there; open connections go on. Other holders of the socket are not touched. */
+  unlisten(key: string): Promise<void>;
+  /** Serves a socket that is connected already, such as one out of a TLS handshake. */
+  accept(socket: Socket, tls: TlsFacts | null): void;
+  readonly connections: number;
+  readonly requestsInFlight: number;
+  /** Stops accepting, answers what is open with Connection: close and closes what is idle; resolves
+   *  when nothing is open. What is open after `deadlineMs` from now is cut. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+class ListenerHub implements Hub {
+  readonly handle: Handle;
+  readonly parsers = new ParserPool();
+  readonly log: Log;
+  readonly sweepMs: number;
+  readonly options: () => ListenerOptions;
+  readonly onSettled: (exchange: Exchange) => void;
+  readonly open = new Set<Http1Connection>();
+  isDraining = false;
+  coarseNowMs = performance.now();
+  requestsInFlight = 0;
+  /** Called when the last connection of a drain has closed. */
+  onEmpty: (() => void) | null = null;
+
+  private dirty: Http1Connection[] = [];
+  private timer: NodeJS.Timeout | null = null;
+
+  constructor(deps: ListenerDeps) {
+    this.handle = deps.handle;
+    this.options = deps.options;
+    this.onSettled = deps.onSettled;
+    this.log = deps.log;
+    this.sweepMs = deps.sweepMs ?? SWEEP_MS;
+  }
+
+  add(connection: Http1Connection): void {
+    this.open.add(connection);
+    if (this.timer !== null) return;
+    this.coarseNowMs = performance.now();
+    this.timer = setInterval(this.sweepAll, this.sweepMs);
+    this.timer.unref();
+  }
+
+  onClosed(connection: Http1Connection): void {
+    this.open.delete(connection);
+    if (this.open.size > 0) return;
+    if (this.timer !== null) clearInterval(this.timer);
+    this.timer = null;
+    this.onEmpty?.();
+  }
+
+  flushSoon(connection: Http1Connection): void {
+    // At the end of the turn, when all that the link brought in this turn has been handed out.
+    if (this.dirty.length === 0) setImmediate(this.flushDirty);
+    this.dirty.push(connection);
+  }
+
+  private readonly flushDirty = (): void => {
+    const { dirty } = this;
+    this.dirty = [];
+    for (const connection of dirty) {
+      connection.isDirty = false;
+      connection.flush();
+    }
+  };
+
+  private readonly sweepAll = (): void => {
+    this.coarseNowMs = performance.now();
+    const options = this.options();
+    for (const connection of this.open) sweep(connection, this.coarseNowMs, options);
+  };
+}
+
+export function createListener(deps: ListenerDeps): Listener {
+  const hub = new ListenerHub(deps);
+  const servers = new Map<string, Server>();
+
+  const unlisten = (key: string): Promise<void> => {
+    const server = servers.get(key);
+    servers.delete(key);
+    if (server !== undefined) server.close();
+    return Promise.resolve();
+  };
+
+  return {
+    listen(key, handle, address, backlog) {
+      // Paused: the first read must go to takeSocket's buffer.
+      const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+      server.on('connection', (accepted) => {
+        const connection = takeSocket(accepted, (socket) => new Http1Connection(hub, socket, null));
+        if (connection !== null) hub.add(connection);
+      });
+      servers.set(key, server);
+      return listening(server, handle, backlog).then(() => {
+        server.on('error', (error) => deps.log.error('cannot accept', { address, error }));
+      });
+    },
+    unlisten,
+    accept(socket, tls) {
+      hub.add(serveSocket(socket, (it) => new Http1Connection(hub, it, tls)));
+    },
+    get connections() {
+      return hub.open.size;
+    },
+    get requestsInFlight() {
+      return hub.requestsInFlight;
+    },
+    async drain(deadlineMs) {
+      for (const key of [...servers.keys()]) await unlisten(key);
+      await drain(hub, deadlineMs);
+    },
+  };
+}
+
+function listening(server: Server, handle: unknown, backlog: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(handle, backlog, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function drain(hub: ListenerHub, deadlineMs: number): Promise<void> {
+  hub.isDraining = true;
+  // What the kernel has for us already is read first: a request sent before is answered.
+  await new Promise((resolve) => setImmediate(resolve));
+  for (const connection of hub.open) if (connection.phase === 'idle') connection.linger();
+  if (hub.open.size === 0) return;
+  const timers = [
+    setTimeout(
+      () => {
+        for (const connection of hub.open) if (connection.phase === 'fresh') connection.linger();
+      },
+      Math.min(FRESH_GRACE_MS, deadlineMs),
+    ),
+    setTimeout(() => {
+      for (const connection of hub.open) connection.cut(failure('SHUTTING_DOWN'), false);
+    }, deadlineMs),
+  ];
+  await new Promise<void>((resolve) => {
+    hub.onEmpty = resolve;
+  });
+  for (const timer of timers) clearTimeout(timer);
+}

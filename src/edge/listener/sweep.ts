@@ -1,0 +1,107 @@
+// Deadlines of connections: one timer looks at all of them now and then, in place of one timer each.
+
+import { failure } from '../../errors/failure.ts';
+import type { Http1Connection } from './http1-connection.ts';
+import type { ConnectionOptions } from './hub.ts';
+
+/** After the client's FIN, before it is asked whether it still listens: most answers are quicker. */
+const PROBE_AFTER_MS = 500;
+/** Between two pairs of probes. */
+const PROBE_EVERY_MS = 10_000;
+/** A half-closed client that has been sent nothing for so long in the midst of an answer is taken
+ *  to have left: nothing can be sent to find out. */
+const QUIET_MS = 2_000;
+
+const PROBE = 'HTTP/1.1 102 Processing\r\n\r\n';
+
+/** What one sweep remembers of a connection for the next; made only where something is amiss. */
+export class Watch {
+  /** Bytes that wait for the client, and since when it has taken none. */
+  waitingBytes = 0;
+  waitingSinceMs = 0;
+  /** When the client's FIN was first seen, and when to ask next. */
+  endedMs = 0;
+  probeAtMs = 0;
+  isSecondProbe = false;
+  /** Content sent, and since when no more. */
+  sentBytes = -1;
+  quietSinceMs = 0;
+}
+
+/** Ends or answers what has lasted too long. */
+export function sweep(
+  connection: Http1Connection,
+  nowMs: number,
+  options: ConnectionOptions,
+): void {
+  const { phase, socket } = connection;
+  if (phase === 'busy') sweepBusy(connection, nowMs, options);
+  else if (phase === 'closed') return;
+  else if (socket.writableLength > 0) sweepSending(connection, nowMs, options);
+  else if (nowMs < connection.deadlineMs) return;
+  else if (phase === 'head') connection.refuse(failure('HEAD_TIMEOUT'));
+  else socket.destroy();
+}
+
+function sweepBusy(connection: Http1Connection, nowMs: number, options: ConnectionOptions): void {
+  const { exchange, socket } = connection;
+  if (exchange === null) return;
+  if (socket.writableLength > 0) sweepSending(connection, nowMs, options);
+  else if (connection.watch !== null) connection.watch.waitingBytes = 0;
+  const awaitsContent =
+    connection.messageOpen &&
+    !connection.readingPaused &&
+    !exchange.continueWanted &&
+    !exchange.ended;
+  if (awaitsContent && nowMs - connection.lastReadMs >= options.bodyTimeoutMs)
+    exchange.fail(failure('BODY_TIMEOUT'));
+  if (connection.clientEnded && connection.phase === 'busy') sweepHalfClosed(connection, nowMs);
+}
+
+/** Has the client taken any of what waits for it? */
+function sweepSending(
+  connection: Http1Connection,
+  nowMs: number,
+  options: ConnectionOptions,
+): void {
+  connection.watch ??= new Watch();
+  const { watch, socket } = connection;
+  const waiting = socket.writableLength + kernelQueue(socket);
+  if (waiting !== watch.waitingBytes) {
+    watch.waitingBytes = waiting;
+    watch.waitingSinceMs = nowMs;
+  } else if (nowMs - watch.waitingSinceMs >= options.sendTimeoutMs)
+    connection.cut(failure('SEND_TIMEOUT'), false);
+}
+
+/** What libuv still has of the write in progress: writableLength alone moves only when a write is
+ *  complete, and one write may be megabytes. net.Socket reads the same for its own timeout. */
+function kernelQueue(socket: object): number {
+  const { _handle } = socket as { _handle?: { writeQueueSize?: number } | null };
+  return _handle?.writeQueueSize ?? 0;
+}
+
+/** A client that closed and one that only has no more to send look the same: a FIN. The first
+ *  answers whatever it is sent with a reset, which the write after it reports. Any client must be
+ *  able to read an informational response it did not ask for (RFC 9110 section 15.2). */
+function sweepHalfClosed(connection: Http1Connection, nowMs: number): void {
+  connection.watch ??= new Watch();
+  const { watch, exchange, output } = connection;
+  if (exchange === null || exchange.ended) return;
+  if (watch.endedMs === 0) {
+    watch.endedMs = nowMs;
+    watch.probeAtMs = nowMs + PROBE_AFTER_MS;
+  }
+  if (exchange.responded) {
+    if (exchange.record.responseBytes !== watch.sentBytes) {
+      watch.sentBytes = exchange.record.responseBytes;
+      watch.quietSinceMs = nowMs;
+    } else if (nowMs - watch.quietSinceMs >= QUIET_MS) exchange.fail(failure('CLIENT_LEFT'));
+  } else if (exchange.request.version === '1.1' && nowMs >= watch.probeAtMs) {
+    output.addText(PROBE);
+    output.flush();
+    // Two at a time: the first brings the reset, the second finds it.
+    watch.probeAtMs = nowMs + (watch.isSecondProbe ? PROBE_EVERY_MS : 0);
+    watch.isSecondProbe = !watch.isSecondProbe;
+  }
+}

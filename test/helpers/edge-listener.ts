@@ -1,0 +1,189 @@
+// A listener of the edge on a port of its own, with a handler that each test writes.
+
+import * as net from 'node:net';
+import type { TestContext } from 'node:test';
+import type { Listener, ListenerOptions } from '../../src/edge/listener/listener.ts';
+import { createListener } from '../../src/edge/listener/listener.ts';
+import type { Failure } from '../../src/errors/failure.ts';
+import type { Exchange, ExchangeHandler, Fields } from '../../src/http/exchange.ts';
+import type { Log } from '../../src/telemetry/log.ts';
+import { RawClient } from './raw-client.ts';
+
+const DEADLINE_MS = 10_000;
+
+/** What a handler heard of one exchange. It says consumed() for all content, unless told not to. */
+export class Heard implements ExchangeHandler {
+  readonly exchange: Exchange;
+  body = '';
+  chunks = 0;
+  trailers: Fields | null = null;
+  drains = 0;
+  /** Failures handed to onClose, in turn. */
+  readonly closes: (Failure | null)[] = [];
+  consumes = true;
+  onEnd: (() => void) | null = null;
+  onRoom: (() => void) | null = null;
+
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
+  }
+
+  onRequestData(chunk: Uint8Array): void {
+    this.body += Buffer.from(chunk).toString('latin1');
+    this.chunks++;
+    if (this.consumes) this.exchange.consumed(chunk.length);
+  }
+
+  onRequestEnd(trailers: Fields): void {
+    this.trailers = trailers;
+    this.onEnd?.();
+  }
+
+  onDrain(): void {
+    this.drains++;
+    this.onRoom?.();
+  }
+
+  onClose(failure: Failure | null): void {
+    this.closes.push(failure);
+  }
+
+  reply(status: number, body: string, fields: Fields = []): void {
+    const content = Buffer.from(body, 'latin1');
+    this.exchange.respond(status, '', ['Content-Length', String(content.length), ...fields]);
+    this.exchange.write(content);
+    this.exchange.end([]);
+  }
+}
+
+export interface Edge {
+  readonly listener: Listener;
+  readonly port: number;
+  readonly options: { -readonly [K in keyof ListenerOptions]: ListenerOptions[K] };
+  readonly heard: Heard[];
+  /** Exchanges in the order in which they settled. */
+  readonly settled: Exchange[];
+  readonly logged: string[];
+  /** Exchanges that came and are not attached. */
+  readonly waiting: Exchange[];
+  attach(exchange: Exchange): void;
+  connect(): RawClient;
+  /** Resolves when `probe` returns something; looked at each time something happened, and often. */
+  until<T>(what: string, probe: () => T | null | undefined | false): Promise<T>;
+}
+
+/** `serve` gets each exchange attached already. Without it, each request is answered when complete
+ *  with "METHOD target body". */
+export async function startEdge(
+  t: TestContext,
+  serve: (heard: Heard) => void = echo,
+  options: Partial<ListenerOptions> = {},
+  { attach = 'at once' }: { attach?: 'at once' | 'later' } = {},
+): Promise<Edge> {
+  const heard: Heard[] = [];
+  const settled: Exchange[] = [];
+  const logged: string[] = [];
+  const waiting: Exchange[] = [];
+  const all = {
+    limits: {
+      requestLineBytes: 4094,
+      fields: 100,
+      fieldSizeBytes: 8190,
+      bodyBytes: 0,
+      permitBareLf: false,
+    },
+    keepAliveMs: 5_000,
+    headerTimeoutMs: 10_000,
+    bodyTimeoutMs: 10_000,
+    sendTimeoutMs: 10_000,
+    ...options,
+  };
+  const take = (exchange: Exchange): void => {
+    const one = new Heard(exchange);
+    heard.push(one);
+    exchange.attach(one);
+    serve(one);
+  };
+  const listener = createListener({
+    handle: (exchange) => {
+      if (attach === 'later') waiting.push(exchange);
+      else take(exchange);
+    },
+    options: () => all,
+    onSettled: (exchange) => settled.push(exchange),
+    log: logInto(logged),
+    sweepMs: 20,
+  });
+  const { handle, port } = boundHandle();
+  await listener.listen('test', handle, { kind: 'tcp', host: '127.0.0.1', port }, 511);
+  const clients: RawClient[] = [];
+  t.after(async () => {
+    for (const client of clients) client.leave();
+    await listener.drain(0);
+  });
+  return {
+    listener,
+    port,
+    options: all,
+    heard,
+    settled,
+    logged,
+    waiting,
+    attach: take,
+    connect: () => {
+      const client = new RawClient(port);
+      clients.push(client);
+      return client;
+    },
+    until,
+  };
+}
+
+export function echo(heard: Heard): void {
+  const answer = () => {
+    const { method, target } = heard.exchange.request;
+    heard.reply(200, `${method} ${target} ${heard.body}`);
+  };
+  if (heard.trailers !== null) answer();
+  else heard.onEnd = answer;
+}
+
+async function until<T>(what: string, probe: () => T | null | undefined | false): Promise<T> {
+  const deadline = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const value = probe();
+    if (value) return value;
+    if (performance.now() > deadline) throw new Error(`no ${what} in ${DEADLINE_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+interface BoundHandle {
+  getsockname(into: { port?: number }): number;
+}
+
+/** A bound socket that does not accept, as the arbiter makes them. */
+function boundHandle(): { handle: BoundHandle; port: number } {
+  const { _createServerHandle } = net as unknown as {
+    _createServerHandle(host: string, port: number, family: 4): BoundHandle;
+  };
+  const handle = _createServerHandle('127.0.0.1', 0, 4);
+  const name: { port?: number } = {};
+  handle.getsockname(name);
+  return { handle, port: name.port! };
+}
+
+function logInto(lines: string[]): Log {
+  const line = (message: string): void => {
+    lines.push(message);
+  };
+  return {
+    trace: line,
+    debug: line,
+    info: line,
+    warning: line,
+    error: line,
+    critical: line,
+    reopen: () => {},
+  };
+}
