@@ -1,32 +1,8 @@
-// How the edge's own steps refuse a request, and how a failed one is told in the event log.
+// How a failed request is told in the event log.
 
 import { catalogue } from '../errors/catalogue.ts';
-import type { Failure } from '../errors/failure.ts';
-import type { Exchange, Fields } from '../http/exchange.ts';
+import type { Exchange } from '../http/exchange.ts';
 import type { Log } from '../telemetry/log.ts';
-
-/** Seconds after which a client may ask again when there was no room: long enough to spare an
- *  overloaded pool, short enough for a person who waits. */
-const retryAfterSeconds = 1;
-
-/** Answers with the failure's status on a connection that stays open: a page with three missing
- *  images must not cost three connections. The exchange has its handler. */
-export function answerFailure(exchange: Exchange, reason: Failure, fields: Fields): void {
-  exchange.record.failure = reason;
-  const text = Buffer.from(`${reason.status} ${catalogue[reason.code].what}\n`);
-  exchange.respond(reason.status, '', [
-    ...fields,
-    ...(reason.status === 503 ? ['Retry-After', String(retryAfterSeconds)] : []),
-    'Content-Type',
-    'text/plain; charset=utf-8',
-    'Content-Length',
-    String(text.length),
-    'X-Request-Id',
-    exchange.requestId,
-  ]);
-  if (exchange.request.method !== 'HEAD') exchange.write(text);
-  exchange.end([]);
-}
 
 /** Tells of a failed request, once, when it has settled. What a client did wrong is its own affair
  *  and can be had in any number, so it is told at debug only. */
@@ -55,7 +31,7 @@ function pathOf(target: string): string {
 }
 
 /** What a client sent, fit for a terminal: control bytes and what is not ASCII are escaped. */
-export function printable(text: string, charsMax: number): string {
+function printable(text: string, charsMax: number): string {
   const short = text.length <= charsMax ? text : `${text.slice(0, charsMax)}…`;
   return short.replace(
     /[^\x20-\x7e…]/g,

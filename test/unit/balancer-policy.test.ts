@@ -87,7 +87,7 @@ test('there is no retry once the answer began, without the content, too often, o
   assert.match(decideRetry({ ...attempt, replayable: false }), /content/);
   assert.match(decideRetry({ ...attempt, reached: false, replayable: false }), /content/);
   assert.match(decideRetry({ ...attempt, retries: retriesMax }), /3 retries/);
-  assert.match(decideRetry({ ...attempt, failure: failure('WORKER_RESET') }), /the app/);
+  assert.match(decideRetry({ ...attempt, failure: failure('WORKER_RESET') }), /would not help/);
   assert.equal(decideRetry({ ...attempt, failure: failure('LINK_PROTOCOL') }), 'retry');
 });
 

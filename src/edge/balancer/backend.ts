@@ -3,17 +3,13 @@
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
 import type { WorkerAddress } from '../../ipc/messages.ts';
+import type { ConnectOptions } from '../../link/edge-end.ts';
 import type { Link } from '../../link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Candidate } from './policy.ts';
 
 /** Opens a link to a worker's socket: `connectLink`, or a fake in tests. */
-export type Connect = (options: {
-  readonly path: string;
-  readonly onUp: () => void;
-  readonly onDown: (reason: Failure | null) => void;
-  readonly log: Log;
-}) => Link;
+export type Connect = (options: ConnectOptions) => Link;
 
 export interface BackendOptions {
   readonly worker: WorkerAddress;

@@ -22,7 +22,7 @@ export interface Attempt {
 /** 'retry', or why not, in words for the log. */
 export function decideRetry(attempt: Attempt): string {
   if (attempt.answered) return 'the answer had begun';
-  if (!attempt.failure.retry) return 'the failure is the answer of the app';
+  if (!attempt.failure.retry) return 'another try would not help';
   if (attempt.retries >= retriesMax) return `${retriesMax} retries were made`;
   if (attempt.reached && !isIdempotent(attempt.method))
     return `${methodName(attempt.method)} is not idempotent`;

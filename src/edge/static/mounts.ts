@@ -1,64 +1,65 @@
 // Which static mount a request target falls under, and what the rest of it names there. Pure.
 
 import type { StaticMount } from '../../config/config.ts';
+import { normalizePath } from '../../http/target.ts';
 
-/** Finds the mount for a target; null when there is none. */
-export type MatchMount = (target: string) => StaticMount | null;
-
-/** What a target names under its mount: decoded segments, none of them "", ".", ".." or hidden. */
+/** What a target names under a mount. */
 export interface NamedPath {
-  readonly segments: readonly string[];
+  readonly mount: StaticMount;
+  /** Decoded, none of them "", ".", ".." or hidden. Null: no file of ours can have such a name. */
+  readonly segments: readonly string[] | null;
   /** It ended in "/": only a directory can be meant. */
   readonly trailingSlash: boolean;
 }
 
-/** The longest prefix wins; a prefix matches whole segments: /a matches /a and /a/b, not /ab.
- *  Targets are compared as received: an encoded or dotted spelling of a prefix (/%61, /x/../a)
- *  is not under it and goes to the app, which sees exactly what the client sent. */
+/** Finds the mount for a target; null when it is the app's. */
+export type MatchMount = (target: string) => NamedPath | null;
+
+/** The longest prefix wins; a prefix matches whole segments: /a matches /a and /a/b, not /ab. What
+ *  is matched is the path decoded and resolved, as nginx does it: /%61/b and /x/../a/b are under
+ *  /a, and /a/../b is not. */
 export function createMatch(mounts: readonly StaticMount[]): MatchMount {
   const sorted = mounts
-    .map((mount) => ({ mount, prefix: mount.prefix.replace(/\/+$/, '') }))
+    .map((mount) => ({ mount, prefix: withoutTrailingSlash(mount.prefix) }))
     .sort((a, b) => b.prefix.length - a.prefix.length);
   return (target) => {
+    const query = target.indexOf('?');
+    const raw = query === -1 ? target : target.slice(0, query);
+    const normal = normalizePath(raw);
+    const path = typeof normal === 'string' ? normal : raw;
     for (const { mount, prefix } of sorted) {
-      if (!target.startsWith(prefix)) continue;
-      const after = target.charCodeAt(prefix.length);
-      // "/", "?" or the end; the mount "/" takes every target that is a path.
-      if (after === 0x2f || (prefix !== '' && (after === 0x3f || Number.isNaN(after))))
-        return mount;
+      if (!path.startsWith(prefix)) continue;
+      const after = path.charCodeAt(prefix.length);
+      const atEnd = prefix !== '' && Number.isNaN(after);
+      if (after !== slash && !atEnd) continue;
+      // Bytes that are no UTF-8, NUL, or more ".." than there are directories: not the app's, since
+      // it asks for a file, and no file's name.
+      const segments = typeof normal === 'string' ? split(path.slice(prefix.length)) : null;
+      return { mount, segments, trailingSlash: path.endsWith('/') };
     }
     return null;
   };
 }
 
-/** Takes the path of a target apart; null when it can't name a file of ours. Every spelling that
- *  has made servers leave their root is refused outright rather than resolved: dot segments,
- *  encoded separators, backslashes, NUL, overlong UTF-8. Hidden files (.git, .env) are never
- *  served. Repeated slashes count as one, as in nginx. */
-export function namedPath(mount: StaticMount, target: string): NamedPath | null {
-  const query = target.indexOf('?');
-  const path = query === -1 ? target : target.slice(0, query);
-  const segments: string[] = [];
-  for (const raw of path.slice(mount.prefix.replace(/\/+$/, '').length).split('/')) {
-    if (raw === '') continue;
-    const segment = decode(raw);
-    if (segment === null || segment.startsWith('.') || /[/\\\0]/.test(segment)) return null;
-    segments.push(segment);
-  }
-  return { segments, trailingSlash: path.endsWith('/') };
-}
+const slash = 0x2f;
 
-/** The canonical path of a directory under the mount, for redirects: never "//host". */
-export function directoryUrl(mount: StaticMount, named: NamedPath): string {
-  const parts = [mount.prefix.replace(/^\/+|\/+$/g, ''), ...named.segments.map(encodeURIComponent)];
+/** The canonical path of a directory under its mount, for redirects: never "//host". */
+export function directoryUrl(named: NamedPath): string {
+  const parts = [
+    withoutTrailingSlash(named.mount.prefix).slice(1),
+    ...(named.segments ?? []).map(encodeURIComponent),
+  ];
   return `/${parts.map((part) => (part === '' ? '' : `${part}/`)).join('')}`;
 }
 
-function decode(raw: string): string | null {
-  if (!raw.includes('%')) return raw;
-  try {
-    return decodeURIComponent(raw); // refuses what is not well-formed UTF-8
-  } catch {
-    return null;
-  }
+/** Hidden files (.git, .env) are never served, and whatever begins with a dot is one: "." and ".."
+ *  are resolved by now, and are refused here once more. A backslash separates elsewhere. */
+function split(path: string): string[] | null {
+  const segments = path.split('/').filter((segment) => segment !== '');
+  const isSafe = segments.every((segment) => !segment.startsWith('.') && !/[\\\0]/.test(segment));
+  return isSafe ? segments : null;
+}
+
+function withoutTrailingSlash(prefix: string): string {
+  return prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
 }

@@ -1,0 +1,147 @@
+// The edge, composed: the steps a request meets, in order, and the parts they use.
+
+import type { BindAddress, Config } from '../config/config.ts';
+import type { Exchange, Handle } from '../http/exchange.ts';
+import {
+  createTrust,
+  forwardedRequestId,
+  resolveClient,
+  upstreamFields,
+} from '../http/forwarded.ts';
+import type { EdgeStatus } from '../ipc/messages.ts';
+import { connectLink } from '../link/edge-end.ts';
+import type { Log } from '../telemetry/log.ts';
+import { Forward, type ForwardSettings } from './balancer/forward.ts';
+import { Pool } from './balancer/pool.ts';
+import { logFailure } from './failures.ts';
+import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
+import { createMatch } from './static/mounts.ts';
+import { serveNamed } from './static/static.ts';
+
+/** What the steps use, longer than one composition lives. */
+interface Parts {
+  readonly pool: Pool;
+  readonly log: Log;
+}
+
+/** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
+function compose(config: Config, { pool, log }: Parts): Handle {
+  const trust = createTrust(config.forwardedAllowIps);
+  const matchStatic = config.static.length > 0 ? createMatch(config.static) : null;
+  const { forwarded } = config;
+  const forwarding: ForwardSettings = {
+    responseTimeoutMs: config.responseTimeoutMs,
+    // A worker that does one thing at a time does nothing else while it waits for an upload.
+    spool: config.workerClass === 'sync',
+  };
+
+  return function handle(exchange: Exchange): void {
+    // 1. Who asks: from a trusted proxy, what it says.
+    const peer = exchange.client;
+    const { fields } = exchange.request;
+    const trusted = trust.trusts(peer.peerAddress);
+    if (trusted) {
+      exchange.client = resolveClient(peer, fields, trust);
+      exchange.requestId = forwardedRequestId(fields) ?? exchange.requestId;
+    }
+
+    // 2. Static files.
+    if (matchStatic !== null) {
+      const named = matchStatic(exchange.request.target);
+      if (named !== null) {
+        void serveNamed(exchange, named, log);
+        return;
+      }
+    }
+
+    // 3. The app.
+    const { request, client, requestId } = exchange;
+    const { method, target, version } = request;
+    const upstream = upstreamFields({ request, peer, client, requestId, trusted, forwarded });
+    new Forward(exchange, { method, target, version, fields: upstream }, pool, forwarding).run();
+  };
+}
+
+/** One edge: what is composed from the settings is replaced as a whole by a reload, what lives
+ *  longer (sockets, links, the queue) stays. */
+export class Edge {
+  readonly pool: Pool;
+  readonly listener: Listener;
+
+  private readonly log: Log;
+  private config: Config;
+  private handle: Handle;
+  private listenerOptions: ListenerOptions;
+  private served = 0;
+
+  /** Throws where a setting can't be put to work. */
+  constructor(config: Config, log: Log) {
+    this.log = log;
+    this.config = config;
+    this.pool = new Pool({ settings: config, connect: connectLink, log });
+    this.handle = compose(config, { pool: this.pool, log: this.log });
+    this.listenerOptions = listenerOptions(config);
+    this.listener = createListener({
+      handle: (exchange) => this.handle(exchange),
+      options: () => this.listenerOptions,
+      onSettled: (exchange) => this.onSettled(exchange),
+      log,
+    });
+  }
+
+  /** New requests meet the new settings, those under way finish by the old ones, and no connection
+   *  notices. Throws where a setting can't be put to work: then all stays as it was. */
+  configure(config: Config): void {
+    const handle = compose(config, { pool: this.pool, log: this.log });
+    // From here on nothing fails.
+    this.config = config;
+    this.handle = handle;
+    this.listenerOptions = listenerOptions(config);
+    this.pool.settings = config;
+  }
+
+  listen(key: string, address: BindAddress, handle: unknown): Promise<void> {
+    return this.listener.listen(key, handle, address, this.config.backlog);
+  }
+
+  status(): EdgeStatus {
+    return {
+      pid: process.pid,
+      connections: this.listener.connections,
+      requestsInFlight: this.listener.requestsInFlight,
+      requestsServed: this.served,
+      queued: this.pool.queued,
+      rssBytes: process.memoryUsage.rss(),
+      workers: this.pool.status(),
+    };
+  }
+
+  reopenLogs(): void {
+  }
+
+  /** Stops accepting and finishes what is open. */
+  async drain(deadlineMs: number): Promise<void> {
+    await this.listener.drain(deadlineMs);
+  }
+
+  private onSettled(exchange: Exchange): void {
+    this.served++;
+    if (exchange.record.failure !== null) logFailure(this.log, exchange);
+  }
+}
+
+function listenerOptions(config: Config): ListenerOptions {
+  return {
+    limits: {
+      requestLineBytes: config.limitRequestLineBytes,
+      fields: config.limitRequestFields,
+      fieldSizeBytes: config.limitRequestFieldSizeBytes,
+      bodyBytes: config.limitRequestBodyBytes,
+      permitBareLf: config.permitBareLf,
+    },
+    keepAliveMs: config.keepAliveMs,
+    headerTimeoutMs: config.headerTimeoutMs,
+    bodyTimeoutMs: config.bodyTimeoutMs,
+    sendTimeoutMs: config.sendTimeoutMs,
+  };
+}

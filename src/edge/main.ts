@@ -1,0 +1,9 @@
+// The edge's program: started by the arbiter with PORTICO_ROLE=edge, runs on import.
+
+// Before anything is loaded: without a handler USR1 opens Node's inspector to every local user.
+process.on('SIGUSR1', () => {});
+
+const { runEdge } = await import('./process.ts');
+runEdge();
+
+export {};

@@ -1,0 +1,174 @@
+// The edge as a process: hears the arbiter, answers it, and leaves in good order.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BindAddress, Config } from '../config/config.ts';
+import { type Channel, channelFromEdge } from '../ipc/channel.ts';
+import type { FromEdge, ToEdge } from '../ipc/messages.ts';
+import { openLog } from '../telemetry/log.ts';
+import { setProcessTitle } from '../telemetry/process-title.ts';
+import { Edge } from './edge.ts';
+import { LiveLog } from './live-log.ts';
+
+const heartbeatMs = 1000;
+/** After the arbiter has died nobody replaces a worker any more: what is open may finish, but a new
+ *  arbiter must not find old edges on its sockets for long. */
+const orphanDrainMs = 5000;
+/** For cutting what is left after the deadline and for the access log, unless the disk hangs. */
+const lastWordsMs = 1000;
+
+/** Life: started → configured, 'listen's outstanding → serving → draining → gone. */
+type Phase =
+  | { readonly name: 'started' }
+  | { readonly name: 'opening'; readonly edge: Edge; readonly awaited: number }
+  | { readonly name: 'serving'; readonly edge: Edge }
+  | { readonly name: 'draining'; readonly edge: Edge | null };
+
+export function runEdge(): void {
+  const role = `edge ${process.env.PORTICO_EDGE ?? '1'}`;
+  setProcessTitle(role);
+  const log = new LiveLog(openLog({ level: 'info', format: 'text', file: '-', role }));
+  process.on('uncaughtException', (error) => {
+    // What state the rest is in nobody knows; the sockets outlive this process.
+    log.critical('uncaught exception', { error });
+    process.exit(1);
+  });
+  new EdgeProcess(role, log).start();
+}
+
+class EdgeProcess {
+  private readonly role: string;
+  private readonly log: LiveLog;
+  private readonly channel: Channel<FromEdge>;
+  private phase: Phase = { name: 'started' };
+  private gracefulTimeoutMs = orphanDrainMs;
+
+  constructor(role: string, log: LiveLog) {
+    this.role = role;
+    this.log = log;
+    this.channel = channelFromEdge({
+      onMessage: (message, handle) => this.onMessage(message, handle),
+      onGone: () => {
+        this.log.warning('the arbiter is gone: leaving');
+        this.drain(orphanDrainMs);
+      },
+    });
+  }
+
+  start(): void {
+    // The terminal sends these to the whole group; the arbiter decides what they mean.
+    for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const)
+      process.on(signal, () => {});
+    process.on('SIGTERM', () => this.drain(this.gracefulTimeoutMs));
+    setInterval(() => this.channel.send({ type: 'heartbeat' }), heartbeatMs);
+    // Handlers are in: only now may the arbiter speak.
+    this.channel.send({ type: 'started' });
+  }
+
+  private onMessage(message: ToEdge, handle: unknown): void {
+    switch (message.type) {
+      case 'configure':
+        this.configure(message.config);
+        return;
+      case 'listen':
+        void this.listen(message.key, message.address, handle);
+        return;
+      case 'drain':
+        this.drain(message.deadlineMs);
+        return;
+      default:
+        if (this.phase.name !== 'started' && this.phase.edge !== null)
+          this.tell(this.phase.edge, message);
+    }
+  }
+
+  private tell(
+    edge: Edge,
+    message: Exclude<ToEdge, { type: 'configure' | 'listen' | 'drain' }>,
+  ): void {
+    switch (message.type) {
+      case 'unlisten':
+        void edge.listener.unlisten(message.key);
+        return;
+      case 'admit':
+        edge.pool.admit(message.worker);
+        return;
+      case 'withdraw': {
+        const { workerId } = message;
+        edge.pool.withdraw(workerId);
+        // What was sent in this turn goes to the kernel at its end. Told before, the arbiter could
+        // ask the worker to drain before the worker has the requests.
+        setImmediate(() => this.channel.send({ type: 'withdrawn', workerId }));
+        return;
+      }
+      case 'gone':
+        edge.pool.gone(message.workerId);
+        return;
+      case 'reopen-logs':
+        this.log.reopen();
+        edge.reopenLogs();
+        return;
+      case 'report':
+        this.channel.send({ type: 'status', askId: message.askId, status: edge.status() });
+        return;
+      default:
+        throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
+    }
+  }
+
+  private configure(config: Config): void {
+    if (this.phase.name === 'draining') return;
+    try {
+      if (this.phase.name === 'started') {
+        this.log.configure(config, this.role);
+        const edge = new Edge(config, this.log);
+        this.phase = { name: 'opening', edge, awaited: config.bind.length };
+      } else {
+        this.phase.edge.configure(config);
+        this.log.configure(config, this.role);
+      }
+    } catch (error) {
+      this.channel.send({ type: 'refused', reason: messageOf(error) });
+      return;
+    }
+    this.gracefulTimeoutMs = config.gracefulTimeoutMs;
+    if (this.phase.name === 'serving' || this.phase.awaited === 0)
+      this.becomeReady(this.phase.edge);
+  }
+
+  private async listen(key: string, address: BindAddress, handle: unknown): Promise<void> {
+    if (this.phase.name !== 'opening' && this.phase.name !== 'serving') return;
+    try {
+      await this.phase.edge.listen(key, address, handle);
+    } catch (error) {
+      const reason = `cannot listen on ${key}: ${messageOf(error)}`;
+      this.log.error(reason);
+      this.channel.send({ type: 'refused', reason });
+      return;
+    }
+    const { phase } = this;
+    if (phase.name !== 'opening') return;
+    this.phase = { ...phase, awaited: phase.awaited - 1 };
+    if (this.phase.awaited === 0) this.becomeReady(phase.edge);
+  }
+
+  private becomeReady(edge: Edge): void {
+    this.phase = { name: 'serving', edge };
+    this.channel.send({ type: 'ready' });
+  }
+
+  /** Stops accepting, finishes what is open, leaves. Later calls don't prolong it, and 0 ends it. */
+  private drain(deadlineMs: number): void {
+    const { phase } = this;
+    if (phase.name === 'draining' && deadlineMs > 0) return;
+    const edge = phase.name === 'started' ? null : phase.edge;
+    this.phase = { name: 'draining', edge };
+    const drained = edge === null ? Promise.resolve() : edge.drain(deadlineMs);
+    void Promise.race([drained, sleep(deadlineMs + lastWordsMs)])
+      .catch((error: unknown) => this.log.error('the drain failed', { error }))
+      .finally(() => process.exit(0));
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
