@@ -1,6 +1,6 @@
 // Reads the size line of a chunk: hexadecimal size and extensions (RFC 9112 section 7.1).
 
-import { CR, HTAB, hexValue, isTokenByte, LF, SP } from './tokens.ts';
+import { CR, DEL, HTAB, hexValue, isTokenByte, LF, SP } from './tokens.ts';
 
 /** Bytes of one size line without CRLF: a size needs a dozen, extensions are next to unused. */
 export const CHUNK_LINE_BYTES_MAX = 4_096;
@@ -14,7 +14,6 @@ const SEMICOLON = 59;
 const EQUALS = 61;
 const QUOTE = 34;
 const BACKSLASH = 92;
-const DEL = 127;
 
 /** Index after the hexadecimal digits at `at`. */
 export function digitsEnd(bytes: Uint8Array, at: number): number {

@@ -40,7 +40,9 @@ export class HeadDraft {
   authority = '';
 
   fields: Fields = [];
-  fieldBytes = 0;
+  /** Bytes the next field line may have; it has failed if it has more. One number for a line that
+   *  is complete and one still arriving, so that how the bytes were split changes nothing. */
+  lineMax: number;
   /** The empty line has been read. */
   complete = false;
 
@@ -55,9 +57,13 @@ export class HeadDraft {
   upgrade: string | null = null;
   expectsContinue = false;
 
+  private bytesLeft: number;
+
   constructor(limits: ParserLimits, isTrailers: boolean) {
     this.limits = limits;
     this.isTrailers = isTrailers;
+    this.bytesLeft = fieldBytesMax(limits, isTrailers);
+    this.lineMax = Math.min(limits.fieldSizeBytes, this.bytesLeft);
   }
 
   /** Notes the failure; -1 is the "no next byte" of the readers. */
@@ -70,21 +76,23 @@ export class HeadDraft {
     return this.isTrailers ? TRAILER_FIELDS_MAX : this.limits.fields;
   }
 
-  /** Bytes the next field line may have, and the failure if it has more. One number for a line that
-   *  is complete and one still arriving, so that how the bytes were split changes nothing. */
-  get lineMax(): number {
-    return Math.min(this.limits.fieldSizeBytes, this.fieldBytesMax - this.fieldBytes);
+  takeBytes(lineBytes: number): void {
+    this.bytesLeft -= lineBytes;
+    if (this.bytesLeft < this.lineMax) this.lineMax = this.bytesLeft;
   }
 
   failTooLarge(): -1 {
     const kind = this.isTrailers ? 'trailer' : 'head';
     const own = this.limits.fieldSizeBytes;
-    return this.lineMax === own
+    return this.bytesLeft >= own
       ? this.fail('FIELD_TOO_LARGE', `a field line of the ${kind} is longer than ${own} bytes`)
-      : this.fail('FIELD_TOO_LARGE', `the ${kind} is longer than ${this.fieldBytesMax} bytes`);
+      : this.fail(
+          'FIELD_TOO_LARGE',
+          `the ${kind} is longer than ${fieldBytesMax(this.limits, this.isTrailers)} bytes`,
+        );
   }
+}
 
-  private get fieldBytesMax(): number {
-    return this.isTrailers ? TRAILER_BYTES_MAX : HEAD_SLACK_BYTES + this.limits.fieldSizeBytes;
-  }
+function fieldBytesMax(limits: ParserLimits, isTrailers: boolean): number {
+  return isTrailers ? TRAILER_BYTES_MAX : HEAD_SLACK_BYTES + limits.fieldSizeBytes;
 }

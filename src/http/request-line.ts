@@ -126,6 +126,7 @@ function failLine(draft: HeadDraft, bytes: Uint8Array, lineAt: number, at: numbe
 
 /** Says at once that this is not HTTP; checked on the first byte, before the line is complete. */
 export function failFirstByte(draft: HeadDraft, byte: number): -1 {
+  if (byte === LF) return draft.fail('BAD_REQUEST_LINE', 'an empty line ends with LF alone');
   const what =
     byte === 22 ? 'this looks like TLS; plain HTTP is spoken here' : 'no method begins so';
   return draft.fail('BAD_METHOD', `the first byte is ${hex(byte)}: ${what}`);

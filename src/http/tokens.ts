@@ -5,6 +5,7 @@ export const LF = 10;
 export const HTAB = 9;
 export const SP = 32;
 export const COLON = 58;
+export const DEL = 127;
 
 function table(allowed: string | ((byte: number) => boolean)): Uint8Array {
   const test =
@@ -22,7 +23,7 @@ export const isTokenByte = table(`${digits}${letters}!#$%&'*+-.^_\`|~`);
 
 /** field-vchar, space and tab: all that a field value may hold; obs-text 0x80–0xFF included
  *  (RFC 9110 section 5.5). CR, LF, NUL and the other control bytes are not in it. */
-export const isValueByte = table((byte) => byte === HTAB || (byte >= SP && byte !== 127));
+export const isValueByte = table((byte) => byte === HTAB || (byte >= SP && byte !== DEL));
 
 /** What a request target may hold: visible ASCII but "#". Stricter than RFC 3986 only in that, and
  *  laxer for the likes of `|` and `{`, which real clients leave unencoded. */
@@ -49,9 +50,7 @@ export function equalsLower(text: string, start: number, end: number, lower: str
 
 /** Whether the whole of `text` is `lower`, whatever its case. */
 export function sameName(text: string, lower: string): boolean {
-  return (
-    text.length === lower.length && (text === lower || equalsLower(text, 0, text.length, lower))
-  );
+  return equalsLower(text, 0, text.length, lower);
 }
 
 export function isToken(text: string): boolean {
@@ -69,5 +68,5 @@ export function excerpt(text: string, lengthMax = 40): string {
     const code = text.charCodeAt(index);
     safe += code >= SP && code < 127 && code !== 34 ? text[index] : '?';
   }
-  return text.length > lengthMax ? `"${safe}…"` : `"${safe}"`;
+  return text.length > lengthMax ? `"${safe}..."` : `"${safe}"`;
 }
