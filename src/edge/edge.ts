@@ -116,8 +116,7 @@ export class Edge {
     };
   }
 
-  reopenLogs(): void {
-  }
+  reopenLogs(): void {}
 
   /** Stops accepting and finishes what is open. */
   async drain(deadlineMs: number): Promise<void> {

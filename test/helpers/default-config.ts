@@ -1,0 +1,10 @@
+// The settings' defaults as a Config, for tests that start parts of the program by themselves.
+
+import type { Config } from '../../src/config/config.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
+
+/** What `portico app.js` would work by, with the changes that a test needs. */
+export function defaultConfig(changes: Partial<Config> = {}): Config {
+  const { config } = resolveConfig([], { cwd: process.cwd(), file: null, cpus: 2 });
+  return { ...config, ...changes };
+}

@@ -1,0 +1,99 @@
+// A whole edge in this process: real listener, real links, settings of the test's choice.
+
+import * as net from 'node:net';
+import type { TestContext } from 'node:test';
+import type { Config } from '../../src/config/config.ts';
+import { Edge } from '../../src/edge/edge.ts';
+import { failure } from '../../src/errors/failure.ts';
+import type { Log } from '../../src/telemetry/log.ts';
+import { defaultConfig } from './default-config.ts';
+import { RawClient } from './raw-client.ts';
+
+export interface RunningEdge {
+  readonly edge: Edge;
+  readonly port: number;
+  /** Level, message and facts of each event. */
+  readonly logged: string[];
+  connect(): RawClient;
+  /** Sends one request on a connection of its own. */
+  ask(head: string, body?: string): RawClient;
+  configure(changes: Partial<Config>): void;
+}
+
+export async function runEdge(t: TestContext, changes: Partial<Config> = {}): Promise<RunningEdge> {
+  const logged: string[] = [];
+  const base = { accessLogfile: null, ...changes };
+  const edge = new Edge(defaultConfig(base), logInto(logged));
+  const { handle, port } = boundHandle();
+  await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port }, handle);
+  const clients: RawClient[] = [];
+  t.after(async () => {
+    for (const client of clients) client.leave();
+    await edge.drain(0);
+    edge.pool.destroy(failure('SHUTTING_DOWN'));
+  });
+  const connect = (): RawClient => {
+    const client = new RawClient(port);
+    clients.push(client);
+    return client;
+  };
+  return {
+    edge,
+    port,
+    logged,
+    connect,
+    ask: (head, body = '') => connect().send(`${head} HTTP/1.1\r\nHost: test\r\n${body}`),
+    configure: (more) => edge.configure(defaultConfig({ ...base, ...more })),
+  };
+}
+
+interface BoundHandle {
+  getsockname(into: { port?: number }): number;
+  close(): void;
+}
+
+/** A bound socket that does not accept, as the arbiter makes them. */
+export function boundHandle(): { handle: BoundHandle; port: number } {
+  const { _createServerHandle } = net as unknown as {
+    _createServerHandle(
+      host: string,
+      port: number,
+      family: 4,
+      fd: undefined,
+      flags: number,
+    ): BoundHandle;
+  };
+  const handle = _createServerHandle('127.0.0.1', 0, 4, undefined, 0);
+  const name: { port?: number } = {};
+  handle.getsockname(name);
+  return { handle, port: name.port! };
+}
+
+function logInto(lines: string[]): Log {
+  const at = (level: string) => (message: string, facts?: object) => {
+    lines.push(`${level} ${message} ${JSON.stringify(facts ?? {})}`);
+  };
+  return {
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warning: at('warning'),
+    error: at('error'),
+    critical: at('critical'),
+    reopen: () => {},
+  };
+}
+
+/** Looks at `probe` until it returns something other than null, undefined or false. */
+export async function until<T>(
+  what: string,
+  probe: () => T | null | undefined | false,
+): Promise<T> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const value = probe();
+    if (value) return value;
+    if (performance.now() > deadline) throw new Error(`no ${what} in 10 s`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
