@@ -1,0 +1,244 @@
+// The arbiter: binds, starts, supervises and ends everything. One loop takes one event at a time;
+// decide says what is to be done, act does it.
+
+import { dirname, extname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/config.ts';
+import { type Log, openLog } from '../telemetry/log.ts';
+import { setProcessTitle } from '../telemetry/process-title.ts';
+import { act, bindAll, type World } from './act.ts';
+import { createChildren } from './children.ts';
+import { type ControlServer, openControlServer } from './control/server.ts';
+import type { ArbiterSignal, Event, LoadResult } from './decide/events.ts';
+import { tickMs } from './decide/limits.ts';
+import { keyed } from './decide/reload.ts';
+import { initialState, type PublicSocket } from './decide/state.ts';
+import { decide } from './decide.ts';
+import { type Identity, resolveIdentity } from './identity.ts';
+import { removePidfile, writePidfile } from './pidfile.ts';
+import { prepareRuntimeDir } from './runtime-dir.ts';
+import type { BoundSocket } from './sockets.ts';
+import { watchFiles } from './watch.ts';
+
+export interface ArbiterOptions {
+  readonly config: Config;
+  /** Reads the settings anew, in a process of its own: a config file is user code. */
+  readonly loadConfig: () => Promise<LoadResult>;
+  readonly version: string;
+  /** What edges and workers are started from; the program's own entry where it is left out. */
+  readonly program?: string;
+}
+
+const signals: readonly ArbiterSignal[] = [
+  'SIGHUP',
+  'SIGTERM',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGWINCH',
+];
+
+/** Events that came before the loop runs are taken up to this many; nobody sends more signals. */
+const earlyEventsMax = 1000;
+
+/** What the start has made and the end takes away, newest first. */
+type Undo = (() => void)[];
+
+/** Runs until everything has ended; resolves to the exit code. */
+export async function runArbiter(options: ArbiterOptions): Promise<number> {
+  const undo: Undo = [];
+  const early: Event[] = [];
+  let onEvent = (event: Event): void => {
+    if (early.length < earlyEventsMax) early.push(event);
+  };
+  // First of all: until there are handlers, USR1 opens Node's debugger and HUP ends the program.
+  for (const signal of signals) {
+    const onSignal = (): void => onEvent({ kind: 'signal', signal });
+    process.on(signal, onSignal);
+    undo.push(() => process.off(signal, onSignal));
+  }
+  const log = openArbiterLog(options.config);
+  if (log === null) return 1;
+  try {
+    const started = await prepare(options, undo, log);
+    if (started === null) return 1;
+    return await new Promise<number>((done, failed) => {
+      onEvent = runLoop({ options, started, undo, log, done, failed });
+      for (const event of early) onEvent(event);
+      onEvent({ kind: 'start' });
+    });
+  } finally {
+    for (const step of undo.reverse()) step();
+    log.info('Shutting down: arbiter');
+  }
+}
+
+interface LoopOptions {
+  readonly options: ArbiterOptions;
+  readonly started: Started;
+  readonly undo: Undo;
+  readonly log: Log;
+  readonly done: (code: number) => void;
+  readonly failed: (cause: unknown) => void;
+}
+
+/** Sets the loop up. The function returned takes an event, at once or after the one under way. */
+function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOptions) {
+  const { runtimeDir, identity, sockets } = started;
+  const { config, version } = options;
+  let log = firstLog;
+  let adopted = config;
+  let state = initialState({
+    config,
+    sockets: started.publicSockets,
+    self: { pid: process.pid, version, runtimeDir, onTerminal: onTerminal() },
+    now: performance.now(),
+  });
+  const queue: Event[] = [];
+  let isBusy = false;
+  const onEvent = (event: Event): void => {
+    queue.push(event);
+    // An action may cause an event at once (a process was started): it waits for its turn.
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const decision = decide(state, next, performance.now());
+        state = decision.state;
+        for (const action of decision.actions) act(world, action);
+      }
+    } catch (cause) {
+      // A fault of ours. The children leave when the channels close.
+      log.critical('A fault in the arbiter', { cause });
+      failed(cause);
+    } finally {
+      isBusy = false;
+    }
+  };
+  const children = createChildren({
+    program: options.program ?? ownProgram(),
+    identity,
+    onEvent,
+    onNotice: (text) => log.warning(text),
+  });
+  undo.push(() => children.abandon());
+  let control: ControlServer | null = null;
+  let isOver = false;
+  undo.push(() => {
+    isOver = true;
+    control?.close();
+  });
+  const world: World = {
+    runtimeDir,
+    children,
+    sockets,
+    control: () => control,
+    log: () => log,
+    adopt(next) {
+      const same = (['errorLogfile', 'logLevel', 'logFormat'] as const).every(
+        (name) => next[name] === adopted[name],
+      );
+      if (!same) log = openArbiterLog(next) ?? log;
+      adopted = next;
+    },
+    loadConfig: options.loadConfig,
+    random: Math.random,
+    onEvent,
+    onExit: done,
+  };
+  const path = join(runtimeDir, 'control.sock');
+  openControlServer(path, (askId, request) => onEvent({ kind: 'ask', askId, request })).then(
+    (server) => {
+      control = server;
+      if (isOver) server.close();
+    },
+    (cause) => log.warning(`No control socket, so no status, reload and stop: ${cause}`),
+  );
+  const ticker = setInterval(() => onEvent({ kind: 'tick' }), tickMs);
+  undo.push(() => clearInterval(ticker));
+  if (config.reload) undo.push(watchApp(config, runtimeDir, onEvent, log));
+  return onEvent;
+}
+
+interface Started {
+  readonly runtimeDir: string;
+  readonly identity: Identity | null;
+  readonly sockets: Map<string, BoundSocket>;
+  readonly publicSockets: readonly PublicSocket[];
+}
+
+/** Makes what the processes need. Sockets first: a port in use is the most common way to fail. */
+async function prepare(options: ArbiterOptions, undo: Undo, log: Log): Promise<Started | null> {
+  const { config, version } = options;
+  const refuse = (problems: readonly string[]): null => {
+    for (const problem of problems) log.critical(problem);
+    return null;
+  };
+  setProcessTitle('arbiter');
+  log.info(`Starting portico ${version}`);
+  const identity = resolveIdentity(config);
+  if (!identity.ok) return refuse([identity.problem]);
+  const sockets = new Map<string, BoundSocket>();
+  undo.push(() => {
+    for (const socket of sockets.values()) socket.close();
+  });
+  const bound = await bindAll(sockets, keyed(config.bind), config);
+  if (!bound.ok) return refuse(bound.problems);
+  const runtimeDir = await prepareRuntimeDir(config.runtimeDir, identity.identity);
+  if (!runtimeDir.ok) return refuse([runtimeDir.problem]);
+  undo.push(() => runtimeDir.remove());
+  if (config.pid !== null) {
+    const path = resolve(config.pid);
+    const written = writePidfile(path);
+    if (!written.ok) return refuse([written.problem]);
+    undo.push(() => removePidfile(path));
+  }
+  log.info(`Using worker: ${config.workerClass}`);
+  return {
+    runtimeDir: runtimeDir.path,
+    identity: identity.identity,
+    sockets,
+    publicSockets: bound.sockets,
+  };
+}
+
+function openArbiterLog(config: Config): Log | null {
+  const { logLevel: level, logFormat: format, errorLogfile: file } = config;
+  const role = 'arbiter';
+  try {
+    return openLog({ level, format, file, role });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    openLog({ level, format, file: '-', role }).critical(`Cannot open the error log: ${reason}`);
+    return null;
+  }
+}
+
+function watchApp(
+  config: Config,
+  runtimeDir: string,
+  onEvent: (event: Event) => void,
+  log: Log,
+): () => void {
+  const files = [config.accessLogfile, config.errorLogfile, config.pid];
+  return watchFiles({
+    dir: config.chdir,
+    ignored: [runtimeDir, ...files.filter((file) => file !== null).map((file) => resolve(file))],
+    onChange: (path) => onEvent({ kind: 'files-changed', path }),
+    onProblem: (text) => log.warning(text),
+  });
+}
+
+/** Whether a person's terminal is attached, whose window may change its size. */
+function onTerminal(): boolean {
+  return [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY === true);
+}
+
+/** The program this is part of: main.js, beside this folder. */
+function ownProgram(): string {
+  const here = fileURLToPath(import.meta.url);
+  return join(dirname(here), '..', `main${extname(here)}`);
+}

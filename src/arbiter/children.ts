@@ -1,0 +1,129 @@
+// The child processes: starts edges and workers as programs, and turns what they say and how they
+// end into events. Knows no rules.
+
+import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import type { Config } from '../config/config.ts';
+import {
+  type Channel,
+  channelToEdge,
+  channelToWorker,
+  type EdgeChannel,
+  workerChannelFd,
+} from '../ipc/channel.ts';
+import type { ToEdge, ToWorker, WorkerAssignment } from '../ipc/messages.ts';
+import type { Event, Role } from './decide/events.ts';
+import type { Identity } from './identity.ts';
+
+export interface ChildrenOptions {
+  /** The program that becomes an edge or a worker by PORTICO_ROLE. */
+  readonly program: string;
+  readonly identity: Identity | null;
+  onEvent(event: Event): void;
+  /** Something odd that a person may want to know. */
+  onNotice(text: string): void;
+}
+
+export interface Children {
+  spawnEdge(id: number, slot: number): void;
+  spawnWorker(config: Config, assignment: WorkerAssignment): void;
+  tellEdge(id: number, message: ToEdge, handle?: SendHandle): void;
+  tellWorker(id: number, message: ToWorker): void;
+  kill(role: Role, id: number, signal: NodeJS.Signals): void;
+  /** Lets go of processes that even KILL did not end. */
+  abandon(): void;
+}
+
+export function createChildren(options: ChildrenOptions): Children {
+  const { program, identity, onEvent, onNotice } = options;
+  const edges = new Map<number, { child: ChildProcess; channel: EdgeChannel }>();
+  const workers = new Map<number, { child: ChildProcess; channel: Channel<ToWorker> }>();
+
+  function start(role: Role, slot: number, config: Config | null): ChildProcess {
+    return spawn(process.execPath, [...process.execArgv, program], {
+      // The app's directory and environment are the worker's alone: the edge runs nothing of the user's.
+      ...(config === null ? {} : { cwd: config.chdir }),
+      env: {
+        ...process.env,
+        ...(config === null ? {} : config.env),
+        PORTICO_ROLE: role,
+        PORTICO_SLOT: String(slot),
+      },
+      ...(identity === null ? {} : identity),
+      // A worker's channel is descriptor 3: see ipc/channel.ts.
+      stdio: ['ignore', 'inherit', 'inherit', role === 'edge' ? 'ipc' : 'pipe'],
+      windowsHide: true,
+    });
+  }
+
+  /** Exactly one 'exit' follows, also when the process could not be started. */
+  function watch(role: Role, id: number, child: ChildProcess, forget: () => void): void {
+    let isOver = false;
+    const over = (code: number | null, signal: string | null, failure: string | null): void => {
+      if (isOver) return;
+      isOver = true;
+      forget();
+      onEvent({ kind: 'exit', role, id, code, signal, failure });
+    };
+    child.once('exit', (code, signal) => over(code, signal, null));
+    child.on('error', (error) => {
+      // Also emitted when a signal or a message could not be sent: then the process still runs.
+      if (child.pid === undefined) over(null, null, `it cannot be started: ${error.message}`);
+    });
+    if (child.pid !== undefined) onEvent({ kind: 'spawned', role, id, pid: child.pid });
+  }
+
+  return {
+    spawnEdge(id, slot) {
+      const child = startOrFail('edge', id, () => start('edge', slot, null));
+      if (child === null) return;
+      const channel = channelToEdge(child, (message) =>
+        onEvent({ kind: 'edge-says', id, message }),
+      );
+      edges.set(id, { child, channel });
+      watch('edge', id, child, () => edges.delete(id));
+    },
+    spawnWorker(config, assignment) {
+      const { id, slot } = assignment;
+      const child = startOrFail('worker', id, () => start('worker', slot, config));
+      if (child === null) return;
+      const channel = channelToWorker(child.stdio[workerChannelFd] as Duplex, {
+        onMessage: (message) => onEvent({ kind: 'worker-says', id, message }),
+        onNoise: (what) =>
+          onNotice(`worker ${slot} (pid ${child.pid}) said ${what} on its channel: ignored`),
+      });
+      workers.set(id, { child, channel });
+      watch('worker', id, child, () => {
+        channel.close();
+        workers.delete(id);
+      });
+      channel.send({ type: 'configure', config, assignment });
+    },
+    tellEdge(id, message, handle) {
+      const channel = edges.get(id)?.channel;
+      if (handle === undefined) channel?.send(message);
+      else channel?.sendHandle(message, handle);
+    },
+    tellWorker: (id, message) => workers.get(id)?.channel.send(message),
+    kill(role, id, signal) {
+      (role === 'edge' ? edges : workers).get(id)?.child.kill(signal);
+    },
+    abandon() {
+      for (const { child, channel } of [...edges.values(), ...workers.values()]) {
+        channel.close();
+        child.unref();
+      }
+    },
+  };
+
+  function startOrFail(role: Role, id: number, make: () => ChildProcess): ChildProcess | null {
+    try {
+      return make();
+    } catch (cause) {
+      // Bad values (a NUL in the environment) are thrown; what the system refuses is an event.
+      const failure = `it cannot be started: ${cause instanceof Error ? cause.message : cause}`;
+      onEvent({ kind: 'exit', role, id, code: null, signal: null, failure });
+      return null;
+    }
+  }
+}

@@ -1,0 +1,140 @@
+// The moves of a child's life that several events lead to: start, withdraw, drain.
+
+import type { Config } from '../../config/config.ts';
+import type { Event } from './events.ts';
+import { bootMs, drainGraceMs, edgeBootMs, surge, withdrawMs } from './limits.ts';
+import type { EdgeIn, Generation, Leaving, State, WorkerIn } from './state.ts';
+import {
+  knowsWorkers,
+  putEdge,
+  putWorker,
+  type Turn,
+  takeId,
+  tellEdge,
+  tellWorker,
+} from './turn.ts';
+
+/** Where a worker's sockets are, without their ending. */
+export function socketBaseOf(runtimeDir: string, workerId: number): string {
+  return `${runtimeDir}/workers/${workerId}`;
+}
+
+export function spawnWorker(turn: Turn, slot: number, generation: Generation): number {
+  const id = takeId(turn);
+  putWorker(turn, {
+    id,
+    slot,
+    generation: generation.number,
+    pid: null,
+    bornAtMs: turn.now,
+    phase: 'booting',
+    deadlineMs: turn.now + bootMs(generation.config),
+  });
+  turn.actions.push({ kind: 'spawn-worker', id, slot, config: generation.config });
+  return id;
+}
+
+/** Asks every edge to send nothing more to the worker; it drains when they have all said so. */
+export function withdraw(turn: Turn, worker: WorkerIn<'serving'>, leaves: Leaving): void {
+  const { id, slot, generation, pid, bornAtMs, address, beat } = worker;
+  const waiting = turn.state.edges.filter(knowsWorkers).map((edge) => edge.id);
+  const withdrawing: WorkerIn<'withdrawing'> = {
+    ...{ id, slot, generation, pid, bornAtMs, address, beat },
+    ...{ phase: 'withdrawing', waiting, deadlineMs: turn.now + withdrawMs, leaves },
+  };
+  putWorker(turn, withdrawing);
+  for (const edgeId of waiting) tellEdge(turn, edgeId, { type: 'withdraw', workerId: id });
+  if (waiting.length === 0) drainWithdrawn(turn, withdrawing);
+}
+
+/** The edge sends nothing more to the worker, or is no more. */
+export function edgeWithdrew(turn: Turn, edgeId: number, workerId: number | null): void {
+  for (const worker of turn.state.workers) {
+    if (worker.phase !== 'withdrawing' || !worker.waiting.includes(edgeId)) continue;
+    if (workerId !== null && worker.id !== workerId) continue;
+    const rest = { ...worker, waiting: worker.waiting.filter((id) => id !== edgeId) };
+    putWorker(turn, rest);
+    if (rest.waiting.length === 0) drainWithdrawn(turn, rest);
+  }
+}
+
+export function drainWithdrawn(turn: Turn, worker: WorkerIn<'withdrawing'>): void {
+  const { gracefulTimeoutMs } = configOf(turn.state, worker.generation);
+  drainWorker(turn, worker, gracefulTimeoutMs, worker.leaves);
+}
+
+export function drainWorker(
+  turn: Turn,
+  worker: WorkerIn<'serving' | 'withdrawing' | 'draining'>,
+  deadlineMs: number,
+  leaves: Leaving,
+): void {
+  const { id, slot, generation, pid, bornAtMs, beat } = worker;
+  tellWorker(turn, id, { type: 'drain', deadlineMs });
+  const killAtMs = turn.now + deadlineMs + drainGraceMs;
+  putWorker(turn, {
+    ...{ id, slot, generation, pid, bornAtMs, beat },
+    ...{ phase: 'draining', killAtMs, leaves },
+  });
+}
+
+export function spawnEdge(turn: Turn, slot: number): void {
+  const id = takeId(turn);
+  const deadlineMs = turn.now + edgeBootMs;
+  putEdge(turn, { id, slot, pid: null, bornAtMs: turn.now, phase: 'booting', deadlineMs });
+  turn.actions.push({ kind: 'spawn-edge', id, slot });
+}
+
+/** The edge accepts no more, finishes what is open and leaves. */
+export function drainEdge(
+  turn: Turn,
+  edge: EdgeIn<'serving' | 'draining'>,
+  deadlineMs: number,
+): void {
+  const { id, slot, pid, bornAtMs } = edge;
+  tellEdge(turn, id, { type: 'drain', deadlineMs });
+  const killAtMs = turn.now + deadlineMs + drainGraceMs;
+  putEdge(turn, { id, slot, pid, bornAtMs, phase: 'draining', killAtMs });
+}
+
+/** Sends an edge the settings of a generation; 'ready' or 'refused' answers. */
+export function configureEdge(
+  turn: Turn,
+  edge: EdgeIn<'serving'>,
+  generation: { readonly number: number; readonly config: Config },
+): void {
+  tellEdge(turn, edge.id, { type: 'configure', config: generation.config });
+  putEdge(turn, { ...edge, configured: generation.number, unanswered: edge.unanswered + 1 });
+}
+
+/** The settings a worker of the generation was started with; of a former one, those of today. */
+export function configOf(state: State, generation: number): Config {
+  const { current, reload } = state;
+  return reload?.step === 'rolling' && reload.next.number === generation
+    ? reload.next.config
+    : current.config;
+}
+
+/** Replacements under way: booting beside the one they replace, or replaced and not gone yet. */
+export function replacementsUnderWay(state: State): number {
+  const { workers } = state;
+  return workers.filter((worker) => {
+    if (worker.phase === 'withdrawing' || worker.phase === 'draining')
+      return worker.leaves === 'replaced';
+    if (worker.phase !== 'booting') return false;
+    return workers.some((other) => other.slot === worker.slot && other.phase === 'serving');
+  }).length;
+}
+
+export function mayReplace(state: State): boolean {
+  return replacementsUnderWay(state) < surge(state.desired);
+}
+
+export function describeExit(event: Extract<Event, { kind: 'exit' }>): string {
+  if (event.failure !== null) return event.failure;
+  return event.signal !== null ? `signal ${event.signal}` : `exit code ${event.code}`;
+}
+
+export function seconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
+}

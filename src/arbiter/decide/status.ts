@@ -1,0 +1,112 @@
+// The answer to `portico status`: what the arbiter knows itself, and the edges' own numbers.
+
+import type { EdgeStatus } from '../../ipc/messages.ts';
+import type { Status, WorkerReport } from '../control/protocol.ts';
+import { statusMs } from './limits.ts';
+import type { State, StatusAsk, Worker } from './state.ts';
+import { backoffOf, reply, set, type Turn, tellEdge } from './turn.ts';
+
+export function askStatus(turn: Turn, askId: number): void {
+  const edges = turn.state.edges.filter((edge) => edge.phase === 'serving');
+  for (const edge of edges) tellEdge(turn, edge.id, { type: 'report', askId });
+  const ask: StatusAsk = {
+    askId,
+    waiting: edges.map((edge) => edge.id),
+    edges: [],
+    deadlineMs: turn.now + statusMs,
+  };
+  put(turn, ask);
+}
+
+export function edgeReported(turn: Turn, edgeId: number, askId: number, status: EdgeStatus): void {
+  const ask = turn.state.statusAsks.find((other) => other.askId === askId);
+  if (ask === undefined || !ask.waiting.includes(edgeId)) return;
+  put(turn, { ...without(ask, edgeId), edges: [...ask.edges, { edgeId, status }] });
+}
+
+/** The edge ended: nobody waits for its numbers. */
+export function edgeLeftStatus(turn: Turn, edgeId: number): void {
+  for (const ask of turn.state.statusAsks) put(turn, without(ask, edgeId));
+}
+
+export function checkStatusAsks(turn: Turn): void {
+  for (const ask of turn.state.statusAsks) {
+    if (turn.now >= ask.deadlineMs) put(turn, { ...ask, waiting: [] });
+  }
+}
+
+function without(ask: StatusAsk, edgeId: number): StatusAsk {
+  return { ...ask, waiting: ask.waiting.filter((id) => id !== edgeId) };
+}
+
+/** Keeps the request, or answers it when nothing is awaited any more. */
+function put(turn: Turn, ask: StatusAsk): void {
+  const others = turn.state.statusAsks.filter((other) => other.askId !== ask.askId);
+  if (ask.waiting.length > 0) {
+    set(turn, { statusAsks: [...others, ask] });
+    return;
+  }
+  set(turn, { statusAsks: others });
+  reply(turn, [ask.askId], { ok: true, command: 'status', status: statusOf(turn, ask) });
+}
+
+function statusOf(turn: Turn, ask: StatusAsk): Status {
+  const { state, now } = turn;
+  const { self, current, reload, lastReload, phase } = state;
+  return {
+    arbiter: {
+      pid: self.pid,
+      version: self.version,
+      uptimeMs: now - state.startedAtMs,
+      phase: phase.name === 'ended' ? 'stopping' : phase.name,
+      generation: current.number,
+      workersWanted: state.desired,
+      restarts: state.restarts,
+      app: appName(current.config.module, current.config.export),
+      workerClass: current.config.workerClass,
+      runtimeDir: self.runtimeDir,
+      reloading: reload?.step ?? null,
+      lastReload:
+        lastReload === null
+          ? null
+          : {
+              ok: lastReload.ok,
+              generation: lastReload.generation,
+              problems: lastReload.problems,
+              agoMs: now - lastReload.atMs,
+            },
+    },
+    binds: state.sockets.map(({ url }) => ({ url })),
+    edges: state.edges.map(({ slot, id, pid, phase: edgePhase, bornAtMs }) => ({
+      slot,
+      id,
+      pid,
+      phase: edgePhase,
+      uptimeMs: now - bornAtMs,
+      status: ask.edges.find(({ edgeId }) => edgeId === id)?.status ?? null,
+    })),
+    workers: [...state.workers]
+      .sort((a, b) => a.slot - b.slot || a.id - b.id)
+      .map((worker) => workerReport(state, worker, now)),
+  };
+}
+
+function workerReport(state: State, worker: Worker, now: number): WorkerReport {
+  const beat = 'beat' in worker ? worker.beat : null;
+  return {
+    slot: worker.slot,
+    id: worker.id,
+    pid: worker.pid,
+    generation: worker.generation,
+    phase: worker.phase,
+    uptimeMs: now - worker.bornAtMs,
+    inFlight: beat?.inFlight ?? null,
+    served: beat?.served ?? null,
+    rssBytes: beat?.rssBytes ?? null,
+    failures: backoffOf(state, 'worker', worker.slot).failures,
+  };
+}
+
+function appName(module: string | null, exported: string | null): string | null {
+  return module === null || exported === null ? module : `${module}:${exported}`;
+}

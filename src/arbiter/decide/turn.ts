@@ -1,0 +1,128 @@
+// One turn of decide: the state on its way from old to new, and the actions gathered so far.
+// The state's parts are replaced and never changed, so the old state stays as it was.
+
+import type { LogLevel } from '../../config/config.ts';
+import type { ToEdge } from '../../ipc/messages.ts';
+import type { Reply } from '../control/protocol.ts';
+import type { Action, Role, WorkerOrder } from './events.ts';
+import { backoffMs, killAgainMs, livedLongMs } from './limits.ts';
+import type { Backoff, Edge, State, Worker } from './state.ts';
+
+export interface Turn {
+  state: State;
+  readonly now: number;
+  readonly actions: Action[];
+}
+
+/** Replaces parts of the state. */
+export function set(turn: Turn, parts: Partial<State>): void {
+  turn.state = { ...turn.state, ...parts };
+}
+
+export function putWorker(turn: Turn, worker: Worker): void {
+  const { workers } = turn.state;
+  const known = workers.some((other) => other.id === worker.id);
+  set(turn, {
+    workers: known
+      ? workers.map((other) => (other.id === worker.id ? worker : other))
+      : [...workers, worker],
+  });
+}
+
+export function putEdge(turn: Turn, edge: Edge): void {
+  const { edges } = turn.state;
+  const known = edges.some((other) => other.id === edge.id);
+  set(turn, {
+    edges: known ? edges.map((other) => (other.id === edge.id ? edge : other)) : [...edges, edge],
+  });
+}
+
+export function takeId(turn: Turn): number {
+  const id = turn.state.nextId;
+  set(turn, { nextId: id + 1 });
+  return id;
+}
+
+export function log(turn: Turn, level: LogLevel, text: string, facts: object | null = null): void {
+  turn.actions.push({ kind: 'log', level, text, facts });
+}
+
+export function reply(turn: Turn, askIds: readonly number[], answer: Reply): void {
+  for (const askId of askIds) turn.actions.push({ kind: 'reply', askId, reply: answer });
+}
+
+export function tellEdge(turn: Turn, id: number, message: ToEdge): void {
+  turn.actions.push({ kind: 'tell-edge', id, message });
+}
+
+/** Tells every edge that has been sent its workers. */
+export function tellEdges(turn: Turn, message: ToEdge): void {
+  for (const edge of turn.state.edges) if (knowsWorkers(edge)) tellEdge(turn, edge.id, message);
+}
+
+export function tellWorker(turn: Turn, id: number, message: WorkerOrder): void {
+  turn.actions.push({ kind: 'tell-worker', id, message });
+}
+
+/** An edge that may have requests in flight: one that drains still finishes its own. */
+export function knowsWorkers(edge: Edge): boolean {
+  return edge.phase === 'starting' || edge.phase === 'serving' || edge.phase === 'draining';
+}
+
+/** Sends ABRT or KILL, and KILL (again) a second later. */
+export function killWorker(turn: Turn, worker: Worker, signal: 'SIGABRT' | 'SIGKILL'): void {
+  turn.actions.push({ kind: 'kill', role: 'worker', id: worker.id, signal });
+  expectExit(turn, worker, killAgainMs);
+}
+
+/** The worker leaves by itself, and is killed if it has not after so long. */
+export function expectExit(turn: Turn, worker: Worker, withinMs: number): void {
+  const { id, slot, generation, pid, bornAtMs } = worker;
+  const killAtMs = turn.now + withinMs;
+  putWorker(turn, { id, slot, generation, pid, bornAtMs, phase: 'dying', killAtMs });
+}
+
+export function killEdge(turn: Turn, edge: Edge): void {
+  turn.actions.push({ kind: 'kill', role: 'edge', id: edge.id, signal: 'SIGKILL' });
+  const { id, slot, pid, bornAtMs } = edge;
+  const killAtMs = turn.now + killAgainMs;
+  putEdge(turn, { id, slot, pid, bornAtMs, phase: 'dying', killAtMs });
+}
+
+/** Who it is, as the log names it: "worker 2 (pid 123)". */
+export function nameOf(role: Role, child: { slot: number; pid: number | null }): string {
+  return child.pid === null ? `${role} ${child.slot}` : `${role} ${child.slot} (pid ${child.pid})`;
+}
+
+export function backoffOf(state: State, role: Role, slot: number): Backoff {
+  return (
+    state.backoffs.find((backoff) => backoff.role === role && backoff.slot === slot) ?? {
+      role,
+      slot,
+      failures: 0,
+      notBeforeMs: 0,
+    }
+  );
+}
+
+/** Counts a failure of the slot, and returns how long its next start waits. */
+export function countFailure(turn: Turn, role: Role, slot: number, livedMs: number): number {
+  const before = livedMs >= livedLongMs ? 0 : backoffOf(turn.state, role, slot).failures;
+  const failures = before + 1;
+  const waitMs = backoffMs(role, failures);
+  putBackoff(turn, { role, slot, failures, notBeforeMs: turn.now + waitMs });
+  set(turn, { restarts: turn.state.restarts + 1 });
+  return waitMs;
+}
+
+export function clearFailures(turn: Turn, role: Role, slot: number): void {
+  if (backoffOf(turn.state, role, slot).failures === 0) return;
+  set(turn, {
+    backoffs: turn.state.backoffs.filter((other) => other.role !== role || other.slot !== slot),
+  });
+}
+
+function putBackoff(turn: Turn, backoff: Backoff): void {
+  clearFailures(turn, backoff.role, backoff.slot);
+  set(turn, { backoffs: [...turn.state.backoffs, backoff] });
+}

@@ -1,0 +1,249 @@
+// What happens to workers: what they say, how they end, and the deadlines of each phase of their life.
+
+import type { FromWorker } from '../../ipc/messages.ts';
+import type { Event } from './events.ts';
+import { bootFailedExitMs, livedLongMs, workerHungMs } from './limits.ts';
+import {
+  configOf,
+  describeExit,
+  drainWithdrawn,
+  seconds,
+  socketBaseOf,
+  withdraw,
+} from './moves.ts';
+import { failReload, finishReload } from './reload.ts';
+import type { Worker, WorkerIn } from './state.ts';
+import { beginStop } from './stop.ts';
+import {
+  backoffOf,
+  clearFailures,
+  countFailure,
+  expectExit,
+  killWorker,
+  log,
+  nameOf,
+  putWorker,
+  set,
+  type Turn,
+  tellEdges,
+} from './turn.ts';
+
+/** Boots in a row that fail in one slot before a reload stops waiting for it. */
+const reloadBootsMax = 3;
+
+export function workerSpawned(turn: Turn, id: number, pid: number): void {
+  const worker = turn.state.workers.find((other) => other.id === id);
+  if (worker === undefined) return;
+  putWorker(turn, { ...worker, pid });
+  log(turn, 'info', `Booting worker with pid: ${pid}`);
+}
+
+export function workerSays(turn: Turn, id: number, message: FromWorker): void {
+  const worker = turn.state.workers.find((other) => other.id === id);
+  if (worker === undefined) return;
+  switch (message.type) {
+    case 'started':
+      return;
+    case 'ready':
+      if (worker.phase === 'booting') becomeReady(turn, worker, message.sockets, message.app);
+      return;
+    case 'boot-failed':
+      if (worker.phase !== 'booting') return;
+      expectExit(turn, worker, bootFailedExitMs);
+      bootFailed(turn, worker, message.exitCode, message.reason);
+      return;
+    case 'heartbeat': {
+      const { inFlight, served, rssBytes } = message;
+      if (worker.phase === 'booting' || worker.phase === 'dying') return;
+      putWorker(turn, { ...worker, beat: { atMs: turn.now, inFlight, served, rssBytes } });
+      return;
+    }
+    case 'retire':
+      if (worker.phase !== 'serving' || worker.retiring !== null) return;
+      log(turn, 'info', `${nameOf('worker', worker)} is to be replaced: ${message.reason}`);
+      putWorker(turn, { ...worker, retiring: message.reason });
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+function becomeReady(
+  turn: Turn,
+  worker: WorkerIn<'booting'>,
+  sockets: readonly string[],
+  app: string,
+): void {
+  const { id, slot, generation, bornAtMs } = worker;
+  // The edge connects to these paths, as another user perhaps: a worker names its own, or none.
+  const base = socketBaseOf(turn.state.self.runtimeDir, id);
+  const isOwn = (path: string) =>
+    path.startsWith(base) && /^(-\d{1,4})?\.sock$/.test(path.slice(base.length));
+  if (worker.pid === null || !sockets.every(isOwn)) {
+    killWorker(turn, worker, 'SIGKILL');
+    bootFailed(turn, worker, 3, 'it named sockets that are not its own');
+    return;
+  }
+  const { workerConnections } = configOf(turn.state, generation);
+  const address = {
+    id,
+    slot,
+    pid: worker.pid,
+    sockets,
+    capacity: Math.max(1, Math.ceil(workerConnections / sockets.length)),
+  };
+  const beat = { atMs: turn.now, inFlight: 0, served: 0, rssBytes: 0 };
+  const { pid } = worker;
+  putWorker(turn, {
+    ...{ id, slot, generation, pid, bornAtMs },
+    ...{ phase: 'serving', address, app, readyAtMs: turn.now, beat, retiring: null },
+  });
+  tellEdges(turn, { type: 'admit', worker: address });
+  log(turn, 'debug', `${nameOf('worker', worker)} is ready`, { app, generation });
+  prove(turn, generation);
+  // Only now: until here the slot's former worker was its only one.
+  for (const other of turn.state.workers) {
+    if (other.slot !== slot || other.id === id) continue;
+    if (other.phase === 'serving') withdraw(turn, other, 'replaced');
+    if (other.phase === 'booting') killWorker(turn, other, 'SIGKILL');
+  }
+}
+
+/** A worker of the generation is ready: the generation works. */
+function prove(turn: Turn, generation: number): void {
+  const { current, reload } = turn.state;
+  if (current.number === generation && !current.proven) {
+    set(turn, { current: { ...current, proven: true } });
+    return;
+  }
+  if (reload?.step !== 'rolling' || reload.next.number !== generation || reload.next.proven) return;
+  set(turn, { reload: { ...reload, next: { ...reload.next, proven: true }, pilot: null } });
+  if (reload.ask.resetsWorkers) set(turn, { desired: reload.next.config.workers });
+  // What failed before was other code.
+  for (const { role, slot } of turn.state.backoffs) {
+    if (role === 'worker') clearFailures(turn, role, slot);
+  }
+}
+
+export function workerExited(turn: Turn, event: Extract<Event, { kind: 'exit' }>): void {
+  const worker = turn.state.workers.find((other) => other.id === event.id);
+  if (worker === undefined) return;
+  set(turn, { workers: turn.state.workers.filter((other) => other.id !== worker.id) });
+  if (worker.phase !== 'booting') tellEdges(turn, { type: 'gone', workerId: worker.id });
+  const how = describeExit(event);
+  const name = nameOf('worker', worker);
+  if (worker.phase === 'dying' || worker.phase === 'draining') {
+    log(turn, event.code === 0 ? 'info' : 'warning', `${name} has left: ${how}`);
+  } else if (turn.state.phase.name === 'stopping') {
+    log(turn, 'warning', `${name} ended before it was asked to: ${how}`);
+  } else if (worker.phase === 'booting') {
+    const exitCode = event.code === 4 ? 4 : 3;
+    bootFailed(turn, worker, exitCode, `it ended before it was ready: ${how}`);
+  } else {
+    log(turn, 'error', `${name} ended unexpectedly: ${how}`, factsOf(worker, turn.now));
+    if (worker.phase === 'serving') {
+      countFailure(turn, 'worker', worker.slot, turn.now - worker.readyAtMs);
+    }
+  }
+}
+
+/** The worker will never be ready. It is dying, or gone already. */
+function bootFailed(turn: Turn, worker: Worker, exitCode: number, reason: string): void {
+  const { phase, current, reload } = turn.state;
+  if (phase.name === 'stopping') return;
+  const name = nameOf('worker', worker);
+  if (worker.generation === current.number && !current.proven) {
+    log(turn, 'critical', `${name} failed to boot: ${reason}`);
+    log(turn, 'critical', 'No worker was ever ready: stopping', { exitCode });
+    beginStop(turn, { quick: true, exitCode, askIds: [] });
+    return;
+  }
+  const isNew = reload?.step === 'rolling' && reload.next.number === worker.generation;
+  if (isNew && !reload.next.proven) {
+    failReload(turn, [`${name} failed to boot: ${reason}`]);
+    return;
+  }
+  const waitMs = countFailure(turn, 'worker', worker.slot, 0);
+  const { failures } = backoffOf(turn.state, 'worker', worker.slot);
+  const next = waitMs === 0 ? 'trying again' : `next try in ${seconds(waitMs)}`;
+  const times = failures === 1 ? '' : ` ${failures} times in a row`;
+  // The whole story once; a slot that keeps failing fills no log.
+  const story = failures === 1 ? reason : (reason.split('\n', 1)[0] ?? '');
+  log(
+    turn,
+    failures === 1 ? 'error' : 'warning',
+    `${name} failed to boot${times}; ${next}: ${story}`,
+  );
+  if (isNew && failures >= reloadBootsMax) {
+    finishReload(turn, [`${name} failed to boot${times}: ${reason}`]);
+  }
+}
+
+export function checkWorkers(turn: Turn): void {
+  for (const { id } of turn.state.workers) {
+    // Looked up each time: what happened to the one before may have changed this one.
+    const worker = turn.state.workers.find((other) => other.id === id);
+    if (worker !== undefined) checkWorker(turn, worker);
+  }
+}
+
+function checkWorker(turn: Turn, worker: Worker): void {
+  const { now } = turn;
+  const name = nameOf('worker', worker);
+  const config = configOf(turn.state, worker.generation);
+  switch (worker.phase) {
+    case 'booting':
+      if (now < worker.deadlineMs) return;
+      killWorker(turn, worker, 'SIGKILL');
+      bootFailed(turn, worker, 3, `it was not ready after ${seconds(now - worker.bornAtMs)}`);
+      return;
+    case 'serving':
+    case 'withdrawing': {
+      const silentMs = now - worker.beat.atMs;
+      if (silentMs > workerHungMs(config)) {
+        log(
+          turn,
+          'critical',
+          `${name} did not answer for ${seconds(silentMs)}: killing it`,
+          factsOf(worker, now),
+        );
+        if (worker.phase === 'serving') {
+          tellEdges(turn, { type: 'withdraw', workerId: worker.id });
+          countFailure(turn, 'worker', worker.slot, now - worker.readyAtMs);
+        }
+        killWorker(turn, worker, 'SIGABRT');
+      } else if (worker.phase === 'withdrawing' && now >= worker.deadlineMs) {
+        log(turn, 'warning', `an edge did not withdraw ${name} in time: draining it all the same`);
+        drainWithdrawn(turn, worker);
+      } else if (worker.phase === 'serving' && now - worker.readyAtMs >= livedLongMs) {
+        clearFailures(turn, 'worker', worker.slot);
+      }
+      return;
+    }
+    case 'draining':
+      if (now < worker.killAtMs) return;
+      log(turn, 'warning', `${name} did not finish in time: killing it`, factsOf(worker, now));
+      killWorker(turn, worker, 'SIGKILL');
+      return;
+    case 'dying':
+      if (now >= worker.killAtMs) killWorker(turn, worker, 'SIGKILL');
+      return;
+    default:
+      unreachable(worker);
+  }
+}
+
+function factsOf(worker: Worker, now: number): object | null {
+  if (!('beat' in worker) || worker.beat === null) return null;
+  const { atMs, inFlight, served, rssBytes } = worker.beat;
+  return {
+    inFlight,
+    served,
+    rssMb: Math.round(rssBytes / 1e6),
+    lastSeenMs: Math.round(now - atMs),
+  };
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unknown ${JSON.stringify(value)}`);
+}

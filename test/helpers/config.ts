@@ -1,0 +1,52 @@
+// Settings for tests of what needs a whole Config.
+
+import type { Config } from '../../src/config/config.ts';
+
+/** Small and quick settings; a test says what it cares about. */
+export function testConfig(changes: Partial<Config> = {}): Config {
+  return {
+    module: 'app.js',
+    export: null,
+    chdir: '/',
+    env: {},
+    preload: false,
+    reload: false,
+    bind: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
+    backlog: 128,
+    workers: 2,
+    workerClass: 'async',
+    threads: 1,
+    edges: 1,
+    workerConnections: 100,
+    maxRequests: 0,
+    maxRequestsJitter: 0,
+    timeoutMs: 30_000,
+    gracefulTimeoutMs: 5_000,
+    user: null,
+    group: null,
+    umask: 0,
+    pid: null,
+    runtimeDir: null,
+    keepAliveMs: 2_000,
+    headerTimeoutMs: 10_000,
+    bodyTimeoutMs: 10_000,
+    sendTimeoutMs: 10_000,
+    limitRequestLineBytes: 4094,
+    limitRequestFields: 100,
+    limitRequestFieldSizeBytes: 8190,
+    limitRequestBodyBytes: 0,
+    permitBareLf: false,
+    forwardedAllowIps: [],
+    forwarded: false,
+    queueSize: 100,
+    queueTimeoutMs: 10_000,
+    responseTimeoutMs: 0,
+    static: [],
+    logLevel: 'info',
+    logFormat: 'text',
+    accessLogfile: null,
+    accessLogformat: 'combined',
+    errorLogfile: '-',
+    ...changes,
+  };
+}
