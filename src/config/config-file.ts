@@ -3,8 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname, join, relative, resolve } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
+import { quote } from './assignment.ts';
 import { runConfigCode } from './config-code.ts';
 import { parseYaml } from './config-yaml.ts';
+import { FileFault, type FileValue } from './file-value.ts';
 
 const codeEndings = ['.ts', '.mts', '.mjs', '.js', '.cjs'];
 const dataEndings = ['.json', '.yaml', '.yml', '.toml'];
@@ -21,13 +23,6 @@ export interface ConfigFile {
   /** As it is shown: relative where it is below the current directory. */
   readonly shown: string;
   readonly values: readonly FileValue[];
-}
-
-export interface FileValue {
-  readonly key: string;
-  readonly raw: unknown;
-  /** From 1; null where it isn't known. */
-  readonly line: number | null;
 }
 
 export type Found = { readonly path: string | null } | { readonly problem: string };
@@ -60,7 +55,8 @@ export async function readConfigFile(path: string, cwd: string): Promise<ReadFil
     const values = isCode(path) ? fromObject(await runConfigCode(path)) : readData(path);
     return { path, shown, values };
   } catch (error) {
-    return { problem: `Cannot read ${shown}: ${messageOf(error)}` };
+    const { line, message } = faultOf(error, path);
+    return { problem: `Cannot read ${shown}${line === null ? '' : `:${line}`}: ${message}` };
   }
 }
 
@@ -75,7 +71,7 @@ function readData(path: string): FileValue[] {
   // An empty file says nothing, and is allowed to.
   if (ending === '.yaml' || ending === '.yml') return parseYaml(text);
   if (ending === '.json') {
-    return withLines(fromObject(JSON.parse(text)), text, (key) => `"${literal(key)}"\\s*:`);
+    return withLines(fromObject(parseJson(text)), text, (key) => `"${literal(key)}"\\s*:`);
   }
   return withLines(
     fromObject(parseToml(text)),
@@ -104,7 +100,7 @@ function withLines(
 ): FileValue[] {
   return values.map(({ key, raw }) => {
     const hits = [...text.matchAll(new RegExp(pattern(key), 'gm'))];
-    const line = hits.length === 1 ? text.slice(0, hits[0]!.index).split('\n').length : null;
+    const line = hits.length === 1 ? lineAt(text, hits[0]!.index) : null;
     return { key, raw, line };
   });
 }
@@ -113,12 +109,34 @@ function literal(key: string): string {
   return key.replaceAll(/[^\w]/g, '\\$&');
 }
 
-function messageOf(error: unknown): string {
-  if (error instanceof TomlError) return `line ${error.line}: ${firstLine(error.message)}`;
-  if (!(error instanceof Error)) return `it threw ${String(error)}`;
-  return error.message;
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // Not every message has the position, and the words around it differ from Node to Node.
+    const match = /^(.*?)(?: in JSON)? at position (\d+)/.exec(messageOf(error));
+    if (match === null) throw error;
+    throw new FileFault(match[1]!, lineAt(text, Number(match[2])));
+  }
 }
 
-function firstLine(message: string): string {
-  return message.split('\n', 1)[0]!.replace(/^Invalid TOML document: /, '');
+function faultOf(error: unknown, path: string): { line: number | null; message: string } {
+  if (error instanceof FileFault) return error;
+  if (error instanceof TomlError) {
+    const message = error.message.split('\n', 1)[0]!.replace(/^Invalid TOML document: /, '');
+    return { line: error.line, message };
+  }
+  // A stack names the file: of a syntax error in its first line, of a thrown error in a frame.
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  const at = stack.indexOf(`${path}:`);
+  const line = at === -1 ? null : /^\d+/.exec(stack.slice(at + path.length + 1));
+  return { line: line === null ? null : Number(line[0]), message: messageOf(error) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : `it threw ${quote(error)}`;
+}
+
+function lineAt(text: string, index: number): number {
+  return text.slice(0, index).split('\n').length;
 }

@@ -1,17 +1,15 @@
 // Reads a config file in YAML, with the line of each key.
 
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
-import type { FileValue } from './config-file.ts';
+import { FileFault, type FileValue } from './file-value.ts';
 
-/** Throws an Error that names the line. */
+/** Throws a FileFault where it isn't YAML. */
 export function parseYaml(text: string): FileValue[] {
   const lines = new LineCounter();
-  // maxAliasCount guards toJS against alias bombs; a config has no need of more.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const fault = document.errors[0];
   if (fault !== undefined) {
-    const { line, col } = lines.linePos(fault.pos[0]);
-    throw new Error(`line ${line}, column ${col}: ${fault.message}`);
+    throw new FileFault(fault.message, lines.linePos(fault.pos[0]).line);
   }
   const { contents } = document;
   // An empty file says nothing, and is allowed to.
@@ -33,6 +31,7 @@ function plain(value: unknown, document: ReturnType<typeof parseDocument>): unkn
   if (isScalar(value) && typeof value.value === 'number' && /^0\d+$/.test(value.source ?? ''))
     return value.source;
   if (value === null || typeof value !== 'object' || !('toJS' in value)) return value;
+  // The limit guards against alias bombs; a config has no need of more.
   return (value as { toJS(of: unknown, options: object): unknown }).toJS(document, {
     maxAliasCount: 100,
   });

@@ -1,0 +1,243 @@
+// Each kind of value reads what it should, refuses the rest, and shows what it read.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import {
+  appName,
+  bindAddress,
+  showBind,
+  staticMounts,
+  trustedPeer,
+  variables,
+} from '../../src/config/address.ts';
+import {
+  boolean,
+  choice,
+  duration,
+  integer,
+  type Kind,
+  list,
+  octal,
+  optional,
+  size,
+  text,
+  Unfit,
+} from '../../src/config/kinds.ts';
+
+const readsAs = <T>(kind: Kind<T>, rows: readonly (readonly [unknown, T])[]) => {
+  for (const [raw, value] of rows) assert.deepEqual(kind.read(raw), value, inspect(raw));
+};
+const refuses = (kind: Kind<unknown>, raws: readonly unknown[]) => {
+  for (const raw of raws) assert.ok(kind.read(raw) instanceof Unfit, inspect(raw));
+};
+/** What no kind but a list or a map has a use for, and none may throw at. */
+const odd = [undefined, {}, Symbol('x'), () => 1, 1n, Number.NaN, Number.POSITIVE_INFINITY];
+
+test('a duration is a number of seconds, or has units', () => {
+  const kind = duration({ minMs: 0 });
+  readsAs(kind, [
+    ['30', 30_000],
+    [30, 30_000],
+    ['30s', 30_000],
+    ['500ms', 500],
+    ['2m', 120_000],
+    ['1h', 3_600_000],
+    ['1m30s', 90_000],
+    ['1.5s', 1500],
+    [0.25, 250],
+    [' 2M ', 120_000],
+    [0, 0],
+    ['24d', 24 * 86_400_000],
+  ]);
+  refuses(kind, ['', '10x', '-1', -1, '1 s', 's', '1e3', '25d', '1:30', 'Infinity', null, ...odd]);
+  refuses(duration({ minMs: 1 }), [0, '0s', '0.0001']);
+  assert.deepEqual([0, 90_000, 60_000, 1500].map(kind.show), ['0', '90s', '1m', '1500ms']);
+});
+
+test('a size is a number of bytes, or has units of 1024', () => {
+  const kind = size({ minBytes: 16, maxBytes: 2 ** 30, zero: 'no limit' });
+  readsAs(kind, [
+    ['4094', 4094],
+    [4094, 4094],
+    ['8k', 8192],
+    ['8K', 8192],
+    ['1m', 2 ** 20],
+    ['1MB', 2 ** 20],
+    ['1MiB', 2 ** 20],
+    ['1g', 2 ** 30],
+    ['1.5k', 1536],
+    ['0', 0],
+    [0, 0],
+  ]);
+  refuses(kind, ['', '15', '2g', '-1', 1.5, '1t', 'k', '0x10', null, ...odd]);
+  refuses(size({ minBytes: 16, maxBytes: 64 }), [0, '0']);
+  assert.deepEqual([0, 4094, 8192, 2 ** 30].map(kind.show), ['0', '4094', '8k', '1g']);
+});
+
+test('a whole number has its range', () => {
+  const kind = integer({ min: 1, max: 100 });
+  readsAs(kind, [
+    ['1', 1],
+    [100, 100],
+    [' 7 ', 7],
+  ]);
+  refuses(kind, ['0', 101, '1.5', 1.5, '', '-3', '1e1', '0x1', true, [1], null, ...odd]);
+});
+
+test('text of a umask is octal, a number is taken as it is', () => {
+  readsAs(octal, [
+    ['022', 0o22],
+    ['22', 0o22],
+    ['0o27', 0o27],
+    [0o77, 0o77],
+    ['0', 0],
+  ]);
+  refuses(octal, ['8', '1000', 0o1000, -1, '', '0x1', null, ...odd]);
+  assert.deepEqual([0, 0o22].map(octal.show), ['0', '022']);
+});
+
+test('a switch takes the usual words', () => {
+  readsAs(boolean, [
+    [true, true],
+    ['1', true],
+    ['Yes', true],
+    ['on', true],
+    ['false', false],
+    ['0', false],
+    ['off', false],
+  ]);
+  refuses(boolean, ['', 'ja', 1, 0, null, 'constructor', ...odd]);
+});
+
+test('a choice knows other spellings', () => {
+  const kind = choice(['async', 'threads'], { placeholder: 'X', aliases: { gthread: 'threads' } });
+  readsAs(kind, [
+    ['async', 'async'],
+    ['GThread', 'threads'],
+  ]);
+  refuses(kind, ['', 'sync', 'constructor', '__proto__', 1, null, ...odd]);
+});
+
+test('what is optional is switched off by none, off, null or false', () => {
+  const kind = optional(text('a file', 'FILE'), 'off');
+  readsAs(kind, [
+    ['none', null],
+    ['off', null],
+    [null, null],
+    [false, null],
+    ['./off', './off'],
+  ]);
+  refuses(kind, ['', 'a\0b', true, 1, ...odd]);
+});
+
+test('a list comes as an array, or as text with commas', () => {
+  const kind = list(trustedPeer, { repeat: false, min: 1 });
+  readsAs(kind, [
+    ['10.0.0.0/8, ::1', ['10.0.0.0/8', '::1']],
+    [['*'], ['*']],
+  ]);
+  refuses(kind, ['', [], ['x'], 'a,b', null, ...odd]);
+});
+
+test('an address to listen on is HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH', () => {
+  const shown = (raw: unknown) => {
+    const address = bindAddress.read(raw);
+    return address instanceof Unfit ? 'unfit' : showBind(address);
+  };
+  const rows = {
+    '127.0.0.1:8000': '127.0.0.1:8000',
+    ':8000': '0.0.0.0:8000',
+    '*:80': '0.0.0.0:80',
+    '[::]:8000': '[::]:8000',
+    '[fe80::1%lo]:1': '[fe80::1%lo]:1',
+    'localhost:0': 'localhost:0',
+    'my-host.example:65535': 'my-host.example:65535',
+    'tcp://0.0.0.0:80': '0.0.0.0:80',
+    'unix:app.sock': 'unix:app.sock',
+    'unix:/run/app.sock': 'unix:/run/app.sock',
+    'unix:///run/app.sock': 'unix:/run/app.sock',
+  };
+  for (const [raw, text] of Object.entries(rows)) assert.equal(shown(raw), text, raw);
+  refuses(bindAddress, [
+    ...[
+      '',
+      '8000',
+      ':',
+      'host',
+      'host:',
+      ':65536',
+      ':-1',
+      '::1:80',
+      '[::1]',
+      '[::g]:1',
+      '[1.2.3.4]:1',
+    ],
+    ...['256.1.1.1:80', '1.2.3:80', 'a b:80', 'http://x:80', 'unix:', 'unix:a\0b', '-h:80', null],
+    ...[8000, ['x'], ...odd],
+  ]);
+  const hint = (raw: unknown) => (bindAddress.read(raw) as Unfit).hint;
+  assert.equal(hint('8000'), 'did you mean ":8000"?');
+  assert.equal(hint(8000), 'did you mean ":8000"?');
+  assert.equal(hint('::1:80'), 'did you mean "[::1]:80"?');
+  assert.equal(hint('0.0.0.0'), 'did you mean "0.0.0.0:8000"?');
+});
+
+test('a peer to trust is an address, a block, unix or *', () => {
+  for (const good of ['127.0.0.1', '::1', '10.0.0.0/8', 'fd00::/128', 'unix', '*'])
+    assert.equal(trustedPeer.read(good), good);
+  refuses(trustedPeer, [
+    '',
+    'localhost',
+    '10.0.0.0/33',
+    '::/129',
+    '10/8',
+    '1.2.3.4/',
+    null,
+    ...odd,
+  ]);
+});
+
+test('static mounts come as /prefix=DIR or as a map', () => {
+  readsAs(staticMounts, [
+    [['/static=public'], [{ prefix: '/static', dir: 'public' }]],
+    [
+      '/a/=x,/b=y=z',
+      [
+        { prefix: '/a', dir: 'x' },
+        { prefix: '/b', dir: 'y=z' },
+      ],
+    ],
+    [{ '/': '.' }, [{ prefix: '/', dir: '.' }]],
+    [[], []],
+  ]);
+  refuses(staticMounts, [
+    ...[['static=public'], ['/static'], ['/static='], ['/a/../b=x'], ['/a?=x'], [7]],
+    ...[{ '/a': 1 }, { '/a': null }, 7, null, 'x', undefined],
+  ]);
+});
+
+test('variables come as NAME=VALUE or as a map, and no name is special', () => {
+  readsAs(variables, [
+    [['A=1', 'B=x=y,z', 'C='], { A: '1', B: 'x=y,z', C: '' }],
+    ['A=1,2', { A: '1,2' }],
+    [
+      { A: 1, B: true },
+      { A: '1', B: 'true' },
+    ],
+  ]);
+  refuses(variables, [['A'], ['=1'], [1], { A: null }, { 'A B': '1' }, { A: 'x\0' }, 7, null]);
+  const hostile = variables.read(['__proto__=x', 'constructor=y']) as Record<string, string>;
+  assert.equal(JSON.stringify(hostile), '{"__proto__":"x","constructor":"y"}');
+  assert.equal(Object.getPrototypeOf(hostile), Object.prototype);
+});
+
+test('an app is MODULE or MODULE:EXPORT', () => {
+  readsAs(appName, [
+    ['app.js', { module: 'app.js', export: null }],
+    ['./dist/app.js:app', { module: './dist/app.js', export: 'app' }],
+    ['@scope/pkg:createApp', { module: '@scope/pkg', export: 'createApp' }],
+    ['app:exports.app', { module: 'app', export: 'exports.app' }],
+  ]);
+  refuses(appName, ['', ':app', 'app.js:', 'app.js:a-b', 'app.js:1', 'a\0b', null, 7, ...odd]);
+});
