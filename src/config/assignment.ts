@@ -30,7 +30,7 @@ export function problem(
   return `Cannot use ${key} ${quote(raw)} (from ${origin.label}): expected ${expected}${more}`;
 }
 
-const quotedLengthMax = 80;
+const quotedLengthMax = 120;
 
 /** A value on one line, without control bytes, not too long. */
 export function quote(raw: unknown): string {
@@ -43,5 +43,6 @@ export function quote(raw: unknown): string {
     text = Object.prototype.toString.call(shown);
   }
   if (typeof shown === 'function') text = 'a function';
-  return text.length > quotedLengthMax ? `${text.slice(0, quotedLengthMax)}…` : text;
+  if (text.length <= quotedLengthMax) return text;
+  return `${text.slice(0, quotedLengthMax)}…${text.startsWith('"') ? '"' : ''}`;
 }

@@ -1,6 +1,8 @@
 // Runs a config file that is code and takes the settings out of its exports.
 
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { FileFault } from './file-value.ts';
 
 /** The user's object of settings. Throws what the file throws. */
 export async function runConfigCode(path: string): Promise<unknown> {
@@ -18,6 +20,7 @@ async function importCode(path: string): Promise<unknown> {
     return await import(pathToFileURL(path).href);
   } catch (error) {
     if (needsTranspiler(error)) return importTranspiled(path);
+    if (error instanceof SyntaxError) throw new FileFault(error.message, syntaxFaultLine(path));
     throw error;
   }
 }
@@ -31,6 +34,16 @@ function needsTranspiler(error: unknown): boolean {
   return error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes("package 'portico'");
 }
 
+/** An import() tells what is wrong but not where; `node --check` does. */
+function syntaxFaultLine(path: string): number | null {
+  const { stderr } = spawnSync(process.execPath, ['--check', path], {
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
+  const at = stderr?.indexOf(`${path}:`) ?? -1;
+  return at === -1 ? null : Number.parseInt(stderr.slice(at + path.length + 1), 10) || null;
+}
+
 async function importTranspiled(path: string): Promise<unknown> {
   const { createJiti } = await import('jiti');
   const ownIndex = fileURLToPath(new URL('../index.js', import.meta.url));
@@ -41,12 +54,17 @@ async function importTranspiled(path: string): Promise<unknown> {
 
 /** `export default`, `export const config`, or module.exports. */
 function exportOf(namespace: unknown): unknown {
-  if (namespace === null || typeof namespace !== 'object') return namespace;
-  const exports = namespace as Record<string, unknown>;
-  const value = exports.default ?? exports.config;
+  if (!isObject(namespace)) return namespace;
+  const value = namespace.default ?? namespace.config;
+  // CommonJS: `exports.config = …` comes as the default { config }, which no setting is called.
+  if (isObject(value) && isObject(value.config) && Object.keys(value).length === 1)
+    return value.config;
   // CommonJS that was made of ESM: module.exports is { __esModule, default }.
-  if (value !== null && typeof value === 'object' && '__esModule' in value)
-    return exportOf({ ...value });
+  if (isObject(value) && '__esModule' in value) return exportOf({ ...value });
   if (value === undefined) throw new Error('it exports neither default nor config');
   return value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && (typeof value === 'object' || typeof value === 'function');
 }

@@ -1,6 +1,6 @@
 // Finds the config file and reads it, whatever it is written in.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join, relative, resolve } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { quote } from './assignment.ts';
@@ -66,9 +66,8 @@ function readData(path: string): FileValue[] {
     throw new Error(
       `expected a file that ends in ${[...codeEndings, ...dataEndings].join(', ')}, not ${basename(path)}`,
     );
-  const text = readFileSync(path, 'utf8');
-  if (text.length > fileBytesMax) throw new Error('it is larger than 1 MB');
-  // An empty file says nothing, and is allowed to.
+  if (statSync(path).size > fileBytesMax) throw new Error('it is larger than 1 MB');
+  const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   if (ending === '.yaml' || ending === '.yml') return parseYaml(text);
   if (ending === '.json') {
     return withLines(fromObject(parseJson(text)), text, (key) => `"${literal(key)}"\\s*:`);
@@ -76,7 +75,7 @@ function readData(path: string): FileValue[] {
   return withLines(
     fromObject(parseToml(text)),
     text,
-    (key) => `(?<=^\\s*)"?${literal(key)}"?\\s*[=.]`,
+    (key) => `(?<=^\\s*\\[?\\s*)"?${literal(key)}"?\\s*[=.\\]]`,
   );
 }
 
@@ -134,7 +133,9 @@ function faultOf(error: unknown, path: string): { line: number | null; message: 
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : `it threw ${quote(error)}`;
+  if (!(error instanceof Error)) return `it threw ${quote(error)}`;
+  // jiti's own: "ParseError: Unexpected token \n /path:1:18".
+  return error.message.replace(/^ParseError: (.*?)\s*\n[\s\S]*$/, '$1');
 }
 
 function lineAt(text: string, index: number): number {
