@@ -29,7 +29,7 @@ import { CR, hexValue, isTokenByte, LF } from './tokens.ts';
 export type { ParserLimits } from './head-draft.ts';
 export type { RequestFraming } from './head-facts.ts';
 
-/** Called from within push(). They must not call push(); next() may be called in onEnd. */
+/** Called from within push(); they must call neither push() nor next(). */
 export interface ParserEvents {
   onHead(head: RequestHead, framing: RequestFraming): void;
   /** A piece of content: a view into the pushed chunk, not a copy. */
