@@ -1,11 +1,96 @@
 // status, reload, stop and scale: asks the arbiter of a running instance.
 
-import type { Invocation } from './invocation.ts';
+import { askArbiter } from '../arbiter/control/client.ts';
+import { type Reply, type Request, workersMax } from '../arbiter/control/protocol.ts';
+import { readEnvironment } from '../config/environment.ts';
+import type { ParsedFlags } from '../config/flags.ts';
+import { settings } from '../config/settings.ts';
+import { findInstance } from './find-instance.ts';
+import { asks, type Invocation } from './invocation.ts';
 import { reportProblems } from './report.ts';
+import { startDirectory } from './start-directory.ts';
+import { statusText } from './status-text.ts';
 
 type ControlInvocation = Exclude<Invocation, { command: 'run' }>;
 
-export async function runControlCommand({ flags }: ControlInvocation): Promise<number> {
-  reportProblems(flags.problems.length > 0 ? flags.problems : ['No instance of Portico runs here']);
+/** Settings that name an instance; all others are the running one's own affair. */
+const instanceKeys = ['runtimeDir', 'pid'];
+
+/** Returns the exit code: 0 when what was asked for is done, else 1. */
+export async function runControlCommand(invocation: ControlInvocation): Promise<number> {
+  const { flags } = invocation;
+  const { request, problems } = requestOf(invocation);
+  if (request === null || problems.length > 0) return fail(problems);
+  const instance = await findInstance({
+    runtimeDir: given('runtimeDir', flags),
+    pidfile: given('pid', flags),
+    cwd: startDirectory(process.env),
+  });
+  if (!instance.ok) return fail([instance.problem]);
+  let reply: Reply;
+  try {
+    reply = await askArbiter(instance.runtimeDir, request);
+  } catch (error) {
+    return fail([`No answer from ${instance.runtimeDir}: ${reasonOf(error)}`]);
+  }
+  if (!reply.ok) return fail(reply.problems);
+  process.stdout.write(asks(flags, 'json') ? json(reply) : answerText(reply));
+  return 0;
+}
+
+function fail(problems: readonly string[]): number {
+  reportProblems(problems);
   return 1;
+}
+
+function requestOf({ command, args, flags }: ControlInvocation): {
+  request: Request | null;
+  problems: string[];
+} {
+  const problems = [...flags.problems];
+  for (const { key, origin } of flags.assignments)
+    if (!instanceKeys.includes(key))
+      problems.push(`Cannot use ${origin.label} with portico ${command}: it is for a start`);
+  for (const action of flags.actions)
+    if (action !== 'json' || command !== 'status')
+      problems.push(`Cannot use --${action} with portico ${command}`);
+  const extra = command === 'scale' ? args.slice(1) : args;
+  for (const word of extra) problems.push(`Unexpected argument ${JSON.stringify(word)}`);
+  if (command !== 'scale') return { request: { command }, problems };
+  const workers = /^\d{1,6}$/.test(args[0] ?? '') ? Number(args[0]) : 0;
+  if (workers >= 1 && workers <= workersMax) return { request: { command, workers }, problems };
+  const what = args[0] === undefined ? 'needs a number' : `cannot use ${JSON.stringify(args[0])}`;
+  problems.push(`portico scale ${what}: expected a number of workers from 1 to ${workersMax}`);
+  return { request: null, problems };
+}
+
+/** A setting of the command line or the environment. */
+function given(key: string, flags: ParsedFlags): string | null {
+  const { assignments } = readEnvironment(process.env, settings);
+  const raw = [...assignments, ...flags.assignments].findLast((one) => one.key === key)?.raw;
+  return typeof raw === 'string' && raw !== '' ? raw : null;
+}
+
+function json(reply: Extract<Reply, { ok: true }>): string {
+  return `${JSON.stringify(reply.command === 'status' ? reply.status : reply, null, 2)}\n`;
+}
+
+function answerText(reply: Extract<Reply, { ok: true }>): string {
+  switch (reply.command) {
+    case 'status':
+      return statusText(reply.status);
+    case 'reload':
+      return `portico: reloaded, generation ${reply.generation} serves\n`;
+    case 'stop':
+      return 'portico: stopped\n';
+    case 'scale':
+      return `portico: ${reply.workers} ${reply.workers === 1 ? 'worker' : 'workers'} wanted\n`;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ECONNREFUSED') return 'no instance runs there';
+  if (code === 'EACCES') return 'it is of another user';
+  return message;
 }

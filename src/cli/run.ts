@@ -1,7 +1,9 @@
 // Runs the server: the settings are loaded and this process becomes the arbiter.
 
+import { runArbiter } from '../arbiter/arbiter.ts';
 import type { Config } from '../config/config.ts';
 import { type LoadInput, loadConfig, runsCode } from '../config/load.ts';
+import { openLog } from '../telemetry/log.ts';
 import { usageText } from './help.ts';
 import type { Invocation } from './invocation.ts';
 import { type ConfigResult, loadApart } from './load-apart.ts';
@@ -12,7 +14,7 @@ import { ownVersion } from './version.ts';
 
 type RunInvocation = Extract<Invocation, { command: 'run' }>;
 
-/** Returns the exit code: 0 clean stop, 1 usage or settings, 3 and 4 see docs/errors.md. */
+/** Returns 1 when it can't start, else leaves with the arbiter's exit code: 0, 1, 3 or 4. */
 export async function runServer(
   argv: readonly string[],
   invocation: RunInvocation,
@@ -28,22 +30,28 @@ export async function runServer(
     process.stderr.write(usageText());
     return 1;
   }
-  const warning = nodeVersionWarning(process.versions.node, new Date());
-  if (warning !== null) process.stderr.write(`portico: warning: ${warning}\n`);
-  const { runArbiter } = (await import(new URL('../arbiter/arbiter.js', import.meta.url).href)) as {
-    runArbiter: (options: ArbiterOptions) => Promise<number>;
-  };
-  return runArbiter({
+  warnOfNodeVersion(loaded.config);
+  const code = await runArbiter({
     config: loaded.config,
     loadConfig: () => loadApart(argv, cwd),
     version: ownVersion(),
   });
+  // All is closed and logged: a handle that was forgotten must not keep a service from stopping.
+  process.exit(code);
 }
 
-interface ArbiterOptions {
-  readonly config: Config;
-  readonly loadConfig: () => Promise<ConfigResult>;
-  readonly version: string;
+function warnOfNodeVersion({
+  logLevel: level,
+  logFormat: format,
+  errorLogfile: file,
+}: Config): void {
+  const warning = nodeVersionWarning(process.versions.node, new Date());
+  if (warning === null) return;
+  try {
+    openLog({ level, format, file, role: 'arbiter' }).warning(warning);
+  } catch {
+    // The arbiter opens the same file next, and says why it can't.
+  }
 }
 
 /** This process becomes the arbiter, so code of the user's must not run in it. */

@@ -28,14 +28,6 @@ export function findGroup(name: string): Account | null {
   return Number.isInteger(asked) ? { id: asked, groupId: asked } : null;
 }
 
-export function isKnownUser(name: string): boolean {
-  return findUser(name) !== null;
-}
-
-export function isKnownGroup(name: string): boolean {
-  return findGroup(name) !== null;
-}
-
 /** The fields of the line whose name or number is `name`. */
 function entryOf(file: string, name: string): string[] | null {
   let text: string;

@@ -3,7 +3,7 @@
 import { lookup } from 'node:dns/promises';
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { isKnownGroup, isKnownUser } from './accounts.ts';
+import { findGroup, findUser } from './accounts.ts';
 import { showBind } from './address.ts';
 import { quote } from './assignment.ts';
 import type { BindAddress, Config } from './config.ts';
@@ -44,9 +44,9 @@ export async function checkConfig(
 
   // Only root can become someone else; the arbiter says so to everyone else.
   if (process.getuid?.() === 0) {
-    if (config.user !== null && !isKnownUser(config.user))
+    if (config.user !== null && findUser(config.user) === null)
       cannot('user', config.user, 'there is no such user');
-    if (config.group !== null && !isKnownGroup(config.group))
+    if (config.group !== null && findGroup(config.group) === null)
       cannot('group', config.group, 'there is no such group');
   }
   return { config: { ...config, bind }, problems };

@@ -1,0 +1,48 @@
+// Finds the running instance that a command is meant for.
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { findInstances, type Instance } from '../arbiter/control/client.ts';
+
+export interface InstanceName {
+  readonly runtimeDir: string | null;
+  readonly pidfile: string | null;
+  readonly cwd: string;
+}
+
+export type FoundInstance =
+  | { readonly ok: true; readonly runtimeDir: string }
+  | { readonly ok: false; readonly problem: string };
+
+/** By its runtime directory, by its pidfile, or the only one that runs. */
+export async function findInstance(name: InstanceName): Promise<FoundInstance> {
+  if (name.runtimeDir !== null) return { ok: true, runtimeDir: resolve(name.cwd, name.runtimeDir) };
+  const instances = await findInstances();
+  if (name.pidfile !== null) return byPidfile(resolve(name.cwd, name.pidfile), instances);
+  if (instances.length === 1) return { ok: true, runtimeDir: instances[0]!.runtimeDir };
+  const fault =
+    instances.length === 0
+      ? 'No instance of Portico runs as this user'
+      : `${instances.length} instances of Portico run as this user (pids ${instances.map(({ pid }) => pid).join(', ')})`;
+  const how =
+    instances.length === 0
+      ? 'if it was started with --runtime-dir, name that'
+      : 'name one with --pid or --runtime-dir';
+  return { ok: false, problem: `${fault}: ${how}` };
+}
+
+function byPidfile(path: string, instances: readonly Instance[]): FoundInstance {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return { ok: false, problem: `Cannot read the pidfile ${path} (${code})` };
+  }
+  const hit = instances.find(({ pid }) => String(pid) === text);
+  if (hit !== undefined) return { ok: true, runtimeDir: hit.runtimeDir };
+  return {
+    ok: false,
+    problem: `No instance of Portico runs with the pid in ${path}: if it was started with --runtime-dir, name that`,
+  };
+}

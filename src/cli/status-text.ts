@@ -1,0 +1,108 @@
+// What `portico status` prints: the arbiter in a few lines, edges and workers as a table.
+
+import type { Status } from '../arbiter/control/protocol.ts';
+
+type Row = readonly string[];
+
+const header: Row = ['', 'pid', 'state', 'up', 'in flight', 'served', 'memory', ''];
+/** Columns of text; the others are numbers and stand to the right. */
+const textColumns = [0, 2, 7];
+
+/** Several lines, the last one ended. */
+export function statusText(status: Status): string {
+  const { arbiter, binds, edges, workers } = status;
+  const serving = workers.filter(({ phase }) => phase === 'serving').length;
+  const head = [
+    `portico ${arbiter.version}, pid ${arbiter.pid}, ${arbiter.phase}, up ${ago(arbiter.uptimeMs)}`,
+    `  app         ${arbiter.app ?? 'none'} (${arbiter.workerClass}), generation ${arbiter.generation}`,
+    `  listening   ${binds.map(({ url }) => url).join(', ')}`,
+    `  workers     ${serving} of ${arbiter.workersWanted} serving, ${arbiter.restarts} restarted after a failure`,
+    `  runtime dir ${arbiter.runtimeDir}`,
+    ...reloadLines(arbiter),
+  ];
+  const rows = [...edges.map(edgeRow), ...workers.map((worker) => workerRow(worker, arbiter))];
+  return `${[...head, '', ...table([header, ...rows])].join('\n')}\n`;
+}
+
+function reloadLines({ reloading, lastReload }: Status['arbiter']): string[] {
+  const lines: string[] = [];
+  if (reloading !== null) lines.push(`  reload      under way: ${reloading}`);
+  if (lastReload !== null) {
+    const { ok, generation, problems, agoMs } = lastReload;
+    lines.push(
+      `  last reload ${ok ? 'succeeded' : 'FAILED'} ${ago(agoMs)} ago (generation ${generation})`,
+    );
+    for (const problem of problems) lines.push(`              ${plain(problem)}`);
+  }
+  return lines;
+}
+
+function edgeRow({ slot, pid, phase, uptimeMs, status }: Status['edges'][number]): Row {
+  const name = [`edge ${slot}`, String(pid ?? '-'), phase, ago(uptimeMs)];
+  if (status === null) return [...name, '-', '-', '-', ''];
+  return [
+    ...name,
+    count(status.requestsInFlight),
+    count(status.requestsServed),
+    memory(status.rssBytes),
+    `${count(status.connections)} connections, ${count(status.queued)} queued`,
+  ];
+}
+
+function workerRow(worker: Status['workers'][number], arbiter: Status['arbiter']): Row {
+  const { slot, pid, phase, uptimeMs, inFlight, served, rssBytes, failures, generation } = worker;
+  const notes = [
+    ...(generation === arbiter.generation ? [] : [`generation ${generation}`]),
+    ...(failures === 0 ? [] : [`failed ${failures} ${failures === 1 ? 'time' : 'times'} in a row`]),
+  ];
+  return [
+    ...[`worker ${slot}`, String(pid ?? '-'), phase, ago(uptimeMs)],
+    inFlight === null ? '-' : count(inFlight),
+    served === null ? '-' : count(served),
+    rssBytes === null ? '-' : memory(rssBytes),
+    notes.join(', '),
+  ];
+}
+
+function table(rows: readonly Row[]): string[] {
+  const widths = header.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) =>
+        textColumns.includes(column)
+          ? cell.padEnd(widths[column]!)
+          : cell.padStart(widths[column]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** The two largest units: "3h 12m". */
+export function ago(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([amount]) => amount > 0);
+  if (first === -1) return '0s';
+  const shown = parts.slice(first, first + 2).filter(([amount]) => amount > 0);
+  return shown.map(([amount, unit]) => `${amount}${unit}`).join(' ');
+}
+
+/** "1,234,567": the same whatever the locale. */
+function count(value: number): string {
+  return String(value).replaceAll(/\B(?=(\d{3})+$)/g, ',');
+}
+
+function memory(bytes: number): string {
+  return `${Math.round(bytes / 1024 ** 2)} MB`;
+}
+
+/** A problem may quote what an app threw: nothing in it may steer the terminal. */
+function plain(text: string): string {
+  return text.replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ');
+}

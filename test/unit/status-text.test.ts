@@ -1,0 +1,93 @@
+// `portico status` shows an instance on one screen.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Status } from '../../src/arbiter/control/protocol.ts';
+import { ago, statusText } from '../../src/cli/status-text.ts';
+
+const status: Status = {
+  arbiter: {
+    pid: 4242,
+    version: '0.1.0',
+    uptimeMs: 11_520_000,
+    phase: 'running',
+    generation: 2,
+    workersWanted: 3,
+    restarts: 1,
+    app: 'app.js:app',
+    workerClass: 'async',
+    runtimeDir: '/run/portico/4242',
+    reloading: null,
+    lastReload: {
+      ok: false,
+      generation: 3,
+      problems: ['Error: no \x1b[31mdatabase\n    at app.js:1'],
+      agoMs: 12_000,
+    },
+  },
+  binds: [{ url: 'http://127.0.0.1:8000' }, { url: 'unix:/run/app.sock' }],
+  edges: [
+    {
+      slot: 1,
+      id: 1,
+      pid: 4243,
+      phase: 'serving',
+      uptimeMs: 11_519_000,
+      status: {
+        pid: 4243,
+        connections: 1034,
+        requestsInFlight: 12,
+        requestsServed: 1_234_567,
+        queued: 0,
+        rssBytes: 61 * 1024 ** 2,
+        workers: [],
+      },
+    },
+  ],
+  workers: [
+    {
+      ...{ slot: 1, id: 7, pid: 4244, generation: 2, phase: 'serving', uptimeMs: 61_000 },
+      ...{ inFlight: 6, served: 60_210, rssBytes: 48 * 1024 ** 2, failures: 0 },
+    },
+    {
+      ...{ slot: 2, id: 8, pid: null, generation: 2, phase: 'booting', uptimeMs: 400 },
+      ...{ inFlight: null, served: null, rssBytes: null, failures: 2 },
+    },
+    {
+      ...{ slot: 2, id: 5, pid: 4200, generation: 1, phase: 'draining', uptimeMs: 11_000_000 },
+      ...{ inFlight: 1, served: 999, rssBytes: 50 * 1024 ** 2, failures: 0 },
+    },
+  ],
+};
+
+test('arbiter, edges and workers are shown, and why the last reload failed', () => {
+  assert.equal(
+    statusText(status),
+    `portico 0.1.0, pid 4242, running, up 3h 12m
+  app         app.js:app (async), generation 2
+  listening   http://127.0.0.1:8000, unix:/run/app.sock
+  workers     1 of 3 serving, 1 restarted after a failure
+  runtime dir /run/portico/4242
+  last reload FAILED 12s ago (generation 3)
+              Error: no  [31mdatabase     at app.js:1
+
+           pid  state         up  in flight     served  memory
+edge 1    4243  serving   3h 11m         12  1,234,567   61 MB  1,034 connections, 0 queued
+worker 1  4244  serving    1m 1s          6     60,210   48 MB
+worker 2     -  booting       0s          -          -       -  failed 2 times in a row
+worker 2  4200  draining   3h 3m          1        999   50 MB  generation 1
+`,
+  );
+});
+
+test('an edge that does not answer has no numbers', () => {
+  const [edge] = status.edges;
+  const text = statusText({ ...status, edges: [{ ...edge!, status: null }] });
+  assert.match(text, /^edge 1 {4}4243 {2}serving {3}3h 11m +- +- +-$/m);
+});
+
+test('a time is shown by its two largest units', () => {
+  assert.deepEqual([0, 999, 59_000, 60_000, 3_600_000, 90_061_000, 86_430_000].map(ago), [
+    ...['0s', '0s', '59s', '1m', '1h', '1d 1h', '1d'],
+  ]);
+});
