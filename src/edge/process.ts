@@ -24,7 +24,7 @@ type Phase =
   | { readonly name: 'draining'; readonly edge: Edge | null };
 
 export function runEdge(): void {
-  const role = `edge ${process.env.PORTICO_EDGE ?? '1'}`;
+  const role = `edge ${process.env.PORTICO_SLOT ?? '1'}`;
   setProcessTitle(role);
   const log = new LiveLog(openLog({ level: 'info', format: 'text', file: '-', role }));
   process.on('uncaughtException', (error) => {

@@ -31,7 +31,7 @@ interface EdgeProcess {
 /** Starts an edge that has said 'started'. */
 async function startEdge(t: TestContext): Promise<EdgeProcess> {
   const child = spawn(process.execPath, [join(repositoryRoot, 'dist/main.js')], {
-    env: { ...process.env, PORTICO_ROLE: 'edge', PORTICO_EDGE: '3' },
+    env: { ...process.env, PORTICO_ROLE: 'edge', PORTICO_SLOT: '3' },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let printed = '';
