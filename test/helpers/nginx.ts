@@ -5,11 +5,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { repositoryRoot } from './portico.ts';
+import { type Owner, repositoryRoot } from './portico.ts';
 
 /** The port it listens on, on 127.0.0.1. */
-export async function startNginx(t: TestContext, staticDir: string): Promise<number> {
+export async function startNginx(t: Owner, staticDir: string): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'portico-nginx-'));
   const children: ChildProcess[] = [];
   t.after(async () => {

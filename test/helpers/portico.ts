@@ -4,9 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { TestContext } from 'node:test';
 
 export const repositoryRoot = resolve(import.meta.dirname, '../../..');
+
+/** Whose end is the program's end: a test's context, or a suite's `cleanup()`. */
+export interface Owner {
+  after(act: () => Promise<void>): void;
+  diagnostic?(message: string): void;
+}
 
 export interface PorticoProcess {
   /** "http://127.0.0.1:PORT" of the first TCP bind. */
@@ -36,7 +41,7 @@ export interface PorticoOptions {
 
 /** Starts `portico ARGS` on a free port unless a bind is among them, and waits for its URL line. */
 export async function startPortico(
-  t: TestContext,
+  t: Owner,
   args: readonly string[],
   options: PorticoOptions = {},
 ): Promise<PorticoProcess> {
@@ -50,11 +55,7 @@ export async function startPortico(
 }
 
 /** Starts the program and waits for nothing: for starts that fail, and for one-shot commands. */
-export function spawnPortico(
-  t: TestContext,
-  args: readonly string[],
-  options: PorticoOptions = {},
-) {
+export function spawnPortico(t: Owner, args: readonly string[], options: PorticoOptions = {}) {
   const runtimeDir = mkdtempSync(join(tmpdir(), 'portico-test-'));
   const child = spawn(process.execPath, [join(repositoryRoot, 'dist/main.js'), ...args], {
     cwd: options.cwd ?? repositoryRoot,
@@ -79,7 +80,7 @@ export function spawnPortico(
     await end(child, exited);
     rmSync(runtimeDir, { recursive: true, force: true });
     // A failed test shows what the program said.
-    t.diagnostic(`portico printed:\n${printed.slice(-4000)}`);
+    t.diagnostic?.(`portico printed:\n${printed.slice(-4000)}`);
   });
   const logged: PorticoProcess['logged'] = (pattern, { from = 0, deadlineMs = 10_000 } = {}) =>
     new Promise((done, fail) => {
@@ -117,4 +118,15 @@ async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void>
   const hard = setTimeout(() => child.kill('SIGKILL'), 5000);
   await exited;
   clearTimeout(hard);
+}
+
+/** An owner for what a whole suite shares: `after(() => suite.end())`. */
+export function suiteOwner(): Owner & { end(): Promise<void> } {
+  const acts: (() => Promise<void>)[] = [];
+  return {
+    after: (act) => void acts.push(act),
+    async end() {
+      for (const act of acts.reverse()) await act();
+    },
+  };
 }

@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { before, describe, type TestContext, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { needs } from '../helpers/need.ts';
 import { startNginx } from '../helpers/nginx.ts';
-import { repositoryRoot, startPortico } from '../helpers/portico.ts';
+import { repositoryRoot, startPortico, suiteOwner } from '../helpers/portico.ts';
 
 const fixtures = join(repositoryRoot, 'test/fixtures/parity');
 const host = 'Host: shop.example\r\n';
@@ -148,14 +148,16 @@ const cases: readonly Case[] = [
 describe('parity with nginx', needs('nginx'), () => {
   let ports: { portico: number; nginx: number };
 
-  before(async (t) => {
-    const context = t as TestContext;
+  const suite = suiteOwner();
+  after(() => suite.end());
+
+  before(async () => {
     const staticDir = join(fixtures, 'static');
-    const portico = await startPortico(context, [
+    const portico = await startPortico(suite, [
       ...['--workers', '2', '--static', `/static=${staticDir}`],
       `${join(fixtures, 'app.mjs')}:app`,
     ]);
-    ports = { portico: portico.port, nginx: await startNginx(context, staticDir) };
+    ports = { portico: portico.port, nginx: await startNginx(suite, staticDir) };
   });
 
   for (const item of cases) {
