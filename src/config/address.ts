@@ -1,6 +1,7 @@
 // Reads the addresses and names that settings hold: where to listen, whom to trust, what to mount, which app.
 
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
+import { trustEntryFault } from '../http/trust.ts';
 import type { BindAddress, StaticMount } from './config.ts';
 import { type Kind, Unfit } from './kinds.ts';
 
@@ -57,10 +58,7 @@ export const trustedPeer: Kind<string> = {
   read(raw) {
     if (typeof raw !== 'string') return new Unfit();
     const given = raw.trim();
-    if (given === '*' || given === 'unix' || isIP(given) !== 0) return given;
-    const block = /^([^/]+)\/(\d{1,3})$/.exec(given);
-    const family = block === null ? 0 : isIP(block[1]!);
-    return family !== 0 && Number(block![2]) <= (family === 4 ? 32 : 128) ? given : new Unfit();
+    return trustEntryFault(given) === null ? given : new Unfit();
   },
   show: (value) => value,
 };
@@ -98,7 +96,8 @@ export const staticMounts: Kind<StaticMount[]> = {
 };
 
 function mount(prefix: string, dir: unknown): StaticMount | Unfit {
-  const fits = /^\/[^?#\0\s]*$/.test(prefix) && !/(^|\/)\.\.?(\/|$)/.test(prefix);
+  // It is compared with the decoded, resolved path: what such a path can't hold would never match.
+  const fits = /^\/[^?#%\0-\x1f]*$/.test(prefix) && !/(^|\/)\.\.?(\/|$)|\/\//.test(prefix);
   if (!fits || typeof dir !== 'string' || dir === '' || dir.includes('\0')) return new Unfit();
   // A mount matches whole segments, so "/static/" and "/static" are one and the same.
   return { prefix: prefix.replace(/\/+$/, '') || '/', dir };

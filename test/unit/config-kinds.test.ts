@@ -212,7 +212,16 @@ test('static mounts come as /prefix=DIR or as a map', () => {
     [[], []],
   ]);
   refuses(staticMounts, [
-    ...[['static=public'], ['/static'], ['/static='], ['/a/../b=x'], ['/a?=x'], [7]],
+    ...[
+      ['static=public'],
+      ['/static'],
+      ['/static='],
+      ['/a/../b=x'],
+      ['/a?=x'],
+      ['/a//b=x'],
+      ['/a%20b=x'],
+      [7],
+    ],
     ...[{ '/a': 1 }, { '/a': null }, 7, null, 'x', undefined],
   ]);
 });

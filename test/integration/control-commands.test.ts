@@ -1,0 +1,102 @@
+// status, reload, stop and scale, said to a control socket as a user says them.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { Reply, Request, Status } from '../../src/arbiter/control/protocol.ts';
+import { openControlServer } from '../../src/arbiter/control/server.ts';
+import { directoryOf, portico } from '../helpers/cli.ts';
+
+const status: Status = {
+  arbiter: {
+    ...{ pid: 7, version: '9.9.9', uptimeMs: 1000, phase: 'running', generation: 1 },
+    ...{ workersWanted: 1, restarts: 0, app: 'app.js', workerClass: 'async', runtimeDir: '/x' },
+    ...{ reloading: null, lastReload: null },
+  },
+  ...{ binds: [{ url: 'http://127.0.0.1:8000' }], edges: [], workers: [] },
+};
+
+/** An arbiter's control socket in `dir`, which answers as it is told. */
+async function listen(t: TestContext, dir: string, answer: (request: Request) => Reply) {
+  const asked: Request[] = [];
+  const server = await openControlServer(join(dir, 'control.sock'), (askId, request) => {
+    asked.push(request);
+    server.reply(askId, answer(request));
+  });
+  t.after(() => server.close());
+  return asked;
+}
+
+test('each command asks the instance that --runtime-dir names, and prints its answer', async (t) => {
+  const cwd = directoryOf(t, {});
+  mkdirSync(join(cwd, 'run'));
+  const asked = await listen(t, join(cwd, 'run'), (request) => {
+    if (request.command === 'status') return { ok: true, command: 'status', status };
+    if (request.command === 'reload') return { ok: true, command: 'reload', generation: 2 };
+    if (request.command === 'stop') return { ok: true, command: 'stop' };
+    return { ok: true, command: 'scale', workers: request.workers };
+  });
+  const run = (...args: string[]) => portico([...args, '--runtime-dir', 'run'], { cwd });
+  const said = (stdout: string) => ({ code: 0, stdout, stderr: '' });
+  assert.match((await run('status')).stdout, /^portico 9\.9\.9, pid 7, running, up 1s\n/);
+  assert.deepEqual(JSON.parse((await run('status', '--json')).stdout), status);
+  assert.deepEqual(await run('reload'), said('portico: reloaded, generation 2 serves\n'));
+  assert.deepEqual(await run('scale', '4'), said('portico: 4 workers wanted\n'));
+  const env = { PORTICO_RUNTIME_DIR: join(cwd, 'run') };
+  assert.deepEqual(await portico(['stop'], { cwd, env }), said('portico: stopped\n'));
+  assert.deepEqual(asked, [
+    ...[{ command: 'status' }, { command: 'status' }, { command: 'reload' }],
+    ...[{ command: 'scale', workers: 4 }, { command: 'stop' }],
+  ]);
+});
+
+test('a reload that failed is said so, with exit code 1', async (t) => {
+  const dir = directoryOf(t, {});
+  await listen(t, dir, () => ({ ok: false, problems: ['worker 1 failed to boot', 'no database'] }));
+  assert.deepEqual(await portico(['reload'], { cwd: dir, env: { PORTICO_RUNTIME_DIR: dir } }), {
+    code: 1,
+    stdout: '',
+    stderr: 'portico: worker 1 failed to boot\nportico: no database\n',
+  });
+});
+
+test('without a name the only instance is asked, and of several one must be named', async (t) => {
+  const base = directoryOf(t, { 'portico/1/x': '', 'portico/2/x': '', pid: '2\n', other: '3\n' });
+  // Instances without --runtime-dir are found here; as root, those in /run are not the test's.
+  const env = { XDG_RUNTIME_DIR: base, TMPDIR: base };
+  const noneElsewhere = (await portico(['status'], { cwd: base, env })).stderr.startsWith(
+    'portico: No instance',
+  );
+  await listen(t, join(base, 'portico/1'), () => ({ ok: true, command: 'status', status }));
+  if (noneElsewhere) assert.equal((await portico(['status'], { cwd: base, env })).code, 0);
+  await listen(t, join(base, 'portico/2'), () => ({ ok: true, command: 'stop' }));
+  const several = await portico(['stop'], { cwd: base, env });
+  assert.match(
+    several.stderr,
+    /^portico: \d+ instances of Portico run as this user \(pids 1, 2.*\): name one with --pid or --runtime-dir\n$/,
+  );
+  assert.equal((await portico(['stop', '--pid', 'pid'], { cwd: base, env })).code, 0);
+  assert.match(
+    (await portico(['stop', '--pid', 'other'], { cwd: base, env })).stderr,
+    /^portico: No instance of Portico runs with the pid in .*other: /,
+  );
+});
+
+test('a command with what it cannot use says so', async (t) => {
+  const cwd = directoryOf(t, {});
+  writeFileSync(join(cwd, 'control.sock'), '');
+  const stderrOf = async (...args: string[]) => (await portico(args, { cwd })).stderr;
+  assert.equal(
+    await stderrOf('scale'),
+    'portico: portico scale needs a number: expected a number of workers from 1 to 1024\n',
+  );
+  assert.equal(
+    await stderrOf('stop', 'now', '-w', '3', '--json'),
+    'portico: Cannot use -w with portico stop: it is for a start\nportico: Cannot use --json with portico stop\nportico: Unexpected argument "now"\n',
+  );
+  assert.equal(
+    await stderrOf('status', '--runtime-dir', '.'),
+    `portico: No answer from ${cwd}: no instance runs there\n`,
+  );
+});
