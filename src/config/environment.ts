@@ -7,7 +7,11 @@ import type { Setting } from './setting.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** PORTICO_ names that are no settings. */
-export const ownNames: ReadonlySet<string> = new Set(['PORTICO_ROLE', 'PORTICO_CMD_ARGS']);
+export const ownNames: ReadonlySet<string> = new Set([
+  'PORTICO_ROLE',
+  'PORTICO_SLOT',
+  'PORTICO_CMD_ARGS',
+]);
 /** Names for use inside Portico and in its tests. */
 const ownPrefix = /^PORTICO_(INTERNAL|TEST)_/;
 /** Kubernetes gives every pod such variables for a service that is called "portico". */
