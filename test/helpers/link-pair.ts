@@ -146,6 +146,7 @@ export class LinkPair {
   /** What onDown and onClose were told, each time. */
   downs: (Failure | null)[] = [];
   closes: (Failure | null)[] = [];
+  private readonly sockets: Socket[] = [];
   private readonly server: Server;
   private readonly options: PairOptions;
 
@@ -153,6 +154,7 @@ export class LinkPair {
     this.options = options;
     this.server = createServer((socket) => {
       this.workerSocket = socket;
+      this.sockets.push(socket);
       this.worker = acceptLink(socket, {
         handle: options.handle ?? ((exchange) => this.attach(exchange)),
         onClose: (failure) => this.closes.push(failure),
@@ -204,7 +206,7 @@ export class LinkPair {
   }
 
   close(): void {
-    this.workerSocket?.destroy();
+    for (const socket of this.sockets) socket.destroy();
     this.server.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
