@@ -165,9 +165,13 @@ export class LinkPair {
     });
   }
 
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve) => this.server.listen(this.path, resolve));
+  }
+
   /** Listens and connects; resolves before the link is up. */
   async connect(): Promise<this> {
-    await new Promise<void>((resolve) => this.server.listen(this.path, resolve));
+    await this.listen();
     this.edge = connectLink({
       path: this.path,
       onUp: () => {
