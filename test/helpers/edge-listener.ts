@@ -4,6 +4,7 @@ import * as net from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Listener, ListenerOptions } from '../../src/edge/listener/listener.ts';
 import { createListener } from '../../src/edge/listener/listener.ts';
+import type { SettledExchange } from '../../src/edge/settled-exchange.ts';
 import type { Failure } from '../../src/errors/failure.ts';
 import type { Exchange, ExchangeHandler, Fields } from '../../src/http/exchange.ts';
 import type { Log } from '../../src/telemetry/log.ts';
@@ -62,7 +63,7 @@ export interface Edge {
   readonly options: { -readonly [K in keyof ListenerOptions]: ListenerOptions[K] };
   readonly heard: Heard[];
   /** Exchanges in the order in which they settled. */
-  readonly settled: Exchange[];
+  readonly settled: SettledExchange[];
   readonly logged: string[];
   /** Exchanges that came and are not attached. */
   readonly waiting: Exchange[];
@@ -81,7 +82,7 @@ export async function startEdge(
   { attach = 'at once' }: { attach?: 'at once' | 'later' } = {},
 ): Promise<Edge> {
   const heard: Heard[] = [];
-  const settled: Exchange[] = [];
+  const settled: SettledExchange[] = [];
   const logged: string[] = [];
   const waiting: Exchange[] = [];
   const all = {

@@ -150,9 +150,10 @@ export class Http1Connection implements ParserEvents {
     const exchange = this.begin(head, framing);
     // nginx refuses both as well. There is no tunnel here, and an app that echoes a TRACE would
     // show the fields this edge adds, and cookies, to a script (RFC 9110 section 9.3.8).
-    if (head.method === 'CONNECT' || head.method === 'TRACE')
+    if (head.method === 'CONNECT' || head.method === 'TRACE') {
+      this.closeAfter = true;
       exchange.fail(failure('METHOD_NOT_ALLOWED', `${head.method} is not served here`));
-    else this.hub.handle(exchange);
+    } else this.hub.handle(exchange);
   }
 
   private begin(head: RequestHead, framing: RequestFraming): Http1Exchange {

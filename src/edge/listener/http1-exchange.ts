@@ -8,7 +8,6 @@ import { failure } from '../../errors/failure.ts';
 import type {
   BodyLength,
   ClientFacts,
-  Exchange,
   ExchangeHandler,
   ExchangeRecord,
   Fields,
@@ -23,6 +22,7 @@ import {
   lastChunk,
   type ResponseFraming,
 } from '../../http/response-head.ts';
+import type { SettledExchange } from '../settled-exchange.ts';
 import { errorAnswer } from './error-answer.ts';
 import { httpDate } from './http-clock.ts';
 import type { Http1Connection } from './http1-connection.ts';
@@ -30,8 +30,9 @@ import { newRequestId } from './request-ids.ts';
 
 const noFields: Fields = [];
 
-export class Http1Exchange implements Exchange {
+export class Http1Exchange implements SettledExchange {
   request: RequestHead;
+  readonly received: RequestHead;
   client: ClientFacts;
   readonly bodyLength: BodyLength;
   readonly expectsContinue: boolean;
@@ -75,6 +76,7 @@ export class Http1Exchange implements Exchange {
   ) {
     this.connection = connection;
     this.request = request;
+    this.received = request;
     this.client = connection.client();
     this.bodyLength = framing.bodyLength;
     this.expectsContinue = framing.expectsContinue;
@@ -230,7 +232,6 @@ export class Http1Exchange implements Exchange {
       return;
     }
     this.failure = reason;
-    if (reason.blame === 'client') connection.closeAfter = true;
     const answer = errorAnswer(reason, this.requestId);
     this.respond(reason.status, '', answer.fields);
     this.write(answer.content);
@@ -249,7 +250,8 @@ export class Http1Exchange implements Exchange {
     this.over = true;
     this.early = null;
     const why = reason ?? this.failure;
-    this.record.failure = why;
+    // What a handler noted of an answer of its own stays.
+    if (why !== null) this.record.failure = why;
     if (why !== null && (this.record.status === 0 || why.code === 'CLIENT_LEFT'))
       this.record.status = why.status;
     if (this.handler !== null) this.handler.onClose(why);

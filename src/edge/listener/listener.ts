@@ -3,8 +3,9 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { BindAddress } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
-import type { Exchange, Handle, TlsFacts } from '../../http/exchange.ts';
+import type { Handle, TlsFacts } from '../../http/exchange.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { SettledExchange } from '../settled-exchange.ts';
 import { Http1Connection } from './http1-connection.ts';
 import type { ConnectionOptions, Hub } from './hub.ts';
 import { ParserPool } from './parser-pool.ts';
@@ -24,7 +25,7 @@ export interface ListenerDeps {
   readonly options: () => ListenerOptions;
   /** Once for each exchange, when its record is complete; also for requests that were refused
    *  before `handle` could see them. */
-  readonly onSettled: (exchange: Exchange) => void;
+  readonly onSettled: (exchange: SettledExchange) => void;
   readonly log: Log;
   readonly sweepMs?: number;
 }
@@ -49,7 +50,7 @@ class ListenerHub implements Hub {
   readonly log: Log;
   readonly sweepMs: number;
   readonly options: () => ListenerOptions;
-  readonly onSettled: (exchange: Exchange) => void;
+  readonly onSettled: (exchange: SettledExchange) => void;
   readonly open = new Set<Http1Connection>();
   isDraining = false;
   coarseNowMs = performance.now();

@@ -53,8 +53,10 @@ function sweepBusy(connection: Http1Connection, nowMs: number, options: Connecti
     !connection.readingPaused &&
     !exchange.continueWanted &&
     !exchange.ended;
-  if (awaitsContent && nowMs - connection.lastReadMs >= options.bodyTimeoutMs)
+  if (awaitsContent && nowMs - connection.lastReadMs >= options.bodyTimeoutMs) {
+    connection.closeAfter = true;
     exchange.fail(failure('BODY_TIMEOUT'));
+  }
   if (connection.clientEnded && connection.phase === 'busy') sweepHalfClosed(connection, nowMs);
 }
 
