@@ -12,12 +12,17 @@ import { mutated, request } from '../helpers/requests.ts';
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`seed ${seed} (FUZZ_SEED repeats it)`);
 
+/** Some 3 s. */
+const runs = Number(process.env.FUZZ_RUNS ?? 4000);
+
 interface Difference {
   readonly what: string;
   /** Our failure, Node's refusal ("node …"), or what of the message differs ("trailers"). */
   readonly seen: RegExp;
   /** A request that shows it. */
   readonly example: string;
+  /** Newest major version of Node that differs. */
+  readonly nodeMax?: number;
 }
 
 const host = 'Host: a\r\n';
@@ -124,6 +129,7 @@ const laxer: readonly Difference[] = [
     what: 'A tab behind Content-Length',
     seen: /^node HPE_INVALID_CONTENT_LENGTH/,
     example: `POST / HTTP/1.1\r\n${host}Content-Length: 1\t\r\n\r\nx`,
+    nodeMax: 20,
   },
 ];
 
@@ -131,7 +137,7 @@ const laxer: readonly Difference[] = [
 const other: readonly Difference[] = [
   {
     what: 'Forbidden trailers',
-    seen: /^(trailers|node HPE_INVALID_TRANSFER_ENCODING|node HPE_UNEXPECTED_CONTENT_LENGTH)/,
+    seen: /^(trailers|node HPE_(INVALID_TRANSFER_ENCODING|(INVALID|UNEXPECTED)_CONTENT_LENGTH))/,
     example: `${chunked}0\r\nHost: b\r\nX: 1\r\n\r\n`,
   },
 ];
@@ -178,7 +184,7 @@ after(() => node.close());
 test('on random requests our parser differs from Node only as listed', async () => {
   const inputs = [
     ...fc.sample(request, { seed, numRuns: 400 }),
-    ...fc.sample(request.chain(mutated), { seed, numRuns: 4000 }),
+    ...fc.sample(request.chain(mutated), { seed, numRuns: runs }),
   ];
   const unknown: string[] = [];
   const queue = [...inputs];
@@ -194,7 +200,9 @@ test('on random requests our parser differs from Node only as listed', async () 
 });
 
 describe('each difference on the list is one', () => {
-  for (const { what, seen, example } of known) {
+  const major = Number(process.versions.node.split('.')[0]);
+  for (const { what, seen, example, nodeMax = major } of known) {
+    if (major > nodeMax) continue;
     test(what, async () => {
       const found = difference(parse(example), await node.parse(example));
       assert.notEqual(found, null, 'the two agree');
