@@ -41,7 +41,10 @@ export function createDispatch(server: Server, log: Log): (exchange: Exchange) =
 function requestListener(server: Server): Listener {
   const listeners = server.rawListeners('request') as Listener[];
   const [only] = listeners;
-  if (listeners.length === 1 && only !== undefined) return only.bind(server);
+  if (listeners.length === 1 && only !== undefined) {
+    // Not only.bind(): that of an Express app adds a route for the method BIND.
+    return (request, response) => Reflect.apply(only, server, [request, response]);
+  }
   if (listeners.length > 1) return (request, response) => server.emit('request', request, response);
   return () => {
     throw new Error('the app has a server, but nothing listens to its "request" event');

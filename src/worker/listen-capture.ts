@@ -39,6 +39,7 @@ interface Captured {
 /** Call before the app's code runs. */
 export function captureListen({ bind, log }: CaptureOptions): Capture {
   const captured: Captured[] = [];
+  let finished = false;
   let served: { server: http.Server; onClose: () => void } | null = null;
   let attached: (server: http.Server) => void = () => {};
   const listening = new Promise<http.Server>((resolve) => {
@@ -82,7 +83,7 @@ export function captureListen({ bind, log }: CaptureOptions): Capture {
     server.close = (callback?: (error?: Error) => void) => {
       entry.closed = true;
       (server as unknown as { close?: unknown }).close = close;
-      if (served?.server !== server) return close.call(server, callback);
+      if (served?.server !== server || finished) return close.call(server, callback);
       if (callback !== undefined) server.once('close', callback);
       (server as unknown as { _handle: unknown })._handle = null;
       log.info('the app closed its server: asking for a replacement');
@@ -98,6 +99,7 @@ export function captureListen({ bind, log }: CaptureOptions): Capture {
       served = { server, onClose };
     },
     finish() {
+      finished = true;
       const entry = captured.find(({ server }) => server === served?.server);
       if (entry?.closed) entry.server.emit('close');
     },
