@@ -9,10 +9,10 @@ import {
 import type { ExchangeSocket } from './socket.ts';
 
 export function closeSocket(socket: ExchangeSocket): void {
-  if (socket.closed) return;
+  if (socket.closeEmitted) return;
   socket.stopTimeout();
   socket.destroyed = true;
-  socket.closed = true;
+  socket.closeEmitted = true;
   emit(socket, 'close', socket.errored !== null);
 }
 

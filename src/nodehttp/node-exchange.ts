@@ -201,8 +201,9 @@ export class NodeExchange
     } else if (!this.#settled && !this.request.complete) {
       const bytes = this.#owedBytes;
       this.#owedBytes = 0;
-      if (bytes > 0 || (this.exchange.expectsContinue && !this.response._sent100))
-        this.exchange.consumed(bytes);
+      // consumed(0) asks for content that waits for 100; not once the answer is on its way.
+      const asks = this.exchange.expectsContinue && !this.response._sent100;
+      if (bytes > 0 || (asks && !this.response._headerSent)) this.exchange.consumed(bytes);
     }
   }
 
@@ -247,6 +248,8 @@ export class NodeExchange
   onEnd(): void {
     if (this.#phase !== 'open') return;
     this.#phase = 'ended';
+    // Its listeners hear 'end' as soon after 'finish' as over a socket.
+    if (this.#endHeld && this.request._eventsCount > 0) this.onDemand();
     if (this.#fields !== null) this.#sendHead(this.#fields);
     const trailer = this.response._trailer;
     this.exchange.end(trailer === '' ? [] : (parseLines(trailer) ?? []));
@@ -296,7 +299,8 @@ export class NodeExchange
     const cut = phase === 'open' || (phase === 'ended' && this.#blocked);
     if (cut && !this.#settled) this.exchange.fail(failure('WORKER_RESET', '', error));
     else this.#dropRequest();
-    process.nextTick(closeDestroyed, this);
+    // A net.Socket tells 'close' when its handle is closed, at the end of the loop's turn.
+    setImmediate(closeDestroyed, this);
   }
 
   onSocketTimeout(): void {
@@ -383,7 +387,7 @@ function closeCut(this: NodeExchange): void {
   this.closeCut();
 }
 
-/** After destroy() by the app: what Node tells one turn of the tick queue later. */
+/** After destroy() by the app. */
 function closeDestroyed(node: NodeExchange): void {
   const { errored } = node.socket;
   if (errored !== null && node.socket._eventsCount > 0) emitError(node.socket, errored);

@@ -68,6 +68,8 @@ export interface RequestInternals extends http.IncomingMessage {
     closeEmitted: boolean;
   };
   joinDuplicateHeaders: boolean;
+  /** EventEmitter's count of events with listeners. */
+  _eventsCount: number;
   [key: symbol]: unknown;
 }
 
@@ -135,6 +137,7 @@ export function missingInternals(): string[] {
     expect(typeof response[name] === 'function', `ServerResponse.${name}()`);
   for (const name of ['_addHeaderLines', '_dump'])
     expect(typeof request[name] === 'function', `IncomingMessage.${name}()`);
+  expect(request._eventsCount === 0, 'IncomingMessage._eventsCount');
   for (const name of ['_consuming', '_dumped', 'complete'])
     expect(request[name] === false, `IncomingMessage.${name}`);
   const state = request._readableState as Record<string, unknown>;

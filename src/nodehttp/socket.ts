@@ -45,13 +45,13 @@ class StreamState {
     return this.socket.closed;
   }
   get closeEmitted(): boolean {
-    return this.socket.closed;
+    return this.socket.closeEmitted;
   }
   get errored(): Error | null {
     return this.socket.errored;
   }
   get errorEmitted(): boolean {
-    return this.socket.errored !== null && this.socket.closed;
+    return this.socket.errored !== null && this.socket.closeEmitted;
   }
   get needDrain(): boolean {
     return this.socket.writableLength > 0;
@@ -81,7 +81,8 @@ export class ExchangeSocket {
   /** Milliseconds of setTimeout(); undefined until it is called. */
   timeout: number | undefined = undefined;
   destroyed = false;
-  closed = false;
+  /** 'close' was emitted. */
+  closeEmitted = false;
   errored: Error | null = null;
   _hadError = false;
   /** cork() calls not yet undone. Nothing is held back: the exchange gathers writes by itself. */
@@ -137,6 +138,10 @@ export class ExchangeSocket {
   }
   get pending(): boolean {
     return false;
+  }
+  /** True from destroy() on, as for a net.Socket, though 'close' is told later. */
+  get closed(): boolean {
+    return this.destroyed;
   }
   get readyState(): string {
     return this.destroyed ? 'closed' : 'open';

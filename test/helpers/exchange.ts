@@ -172,7 +172,8 @@ class ScriptedExchange implements FakeExchange {
   attach(handler: ExchangeHandler): void {
     if (this.#handler !== null) this.violations.push('attach() twice');
     this.#handler = handler;
-    if (!this.expectsContinue) setImmediate(() => this.#feed());
+    if (this.bodyLength === 0) this.#feed();
+    else if (!this.expectsContinue) setImmediate(() => this.#feed());
   }
 
   consumed(bytes: number): void {
@@ -180,7 +181,7 @@ class ScriptedExchange implements FakeExchange {
     this.consumedCalls += 1;
     this.consumedBytes += bytes;
     if (this.consumedBytes > this.sentBytes) this.violations.push('consumed() more than was sent');
-    if (this.expectsContinue && !this.#continueSent) this.inform(100, []);
+    if (this.expectsContinue && !this.#continueSent && this.#head === null) this.inform(100, []);
     setImmediate(() => this.#feed());
   }
 
@@ -301,7 +302,10 @@ class ScriptedExchange implements FakeExchange {
   }
 
   #settle(): void {
-    if (this.#isOver || this.#ended === null || this.#blocked || !this.#endTold) return;
+    if (this.#isOver || this.#ended === null || this.#blocked) return;
+    // A client that was not told to continue sends no content.
+    const contentIsDue = !this.expectsContinue || this.#continueSent;
+    if (contentIsDue && !this.#endTold) return;
     setImmediate(() => {
       if (!this.#isOver) this.#finish(null);
     });
