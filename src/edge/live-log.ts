@@ -11,8 +11,9 @@ export class LiveLog implements Log {
     this.log = first;
   }
 
-  /** Opens the log anew where the settings ask for another. Throws when it can't be opened. */
-  configure(config: Config, role: string): void {
+  /** Opens what the settings ask for, where that is something else; it is used once the function
+   *  that is returned is called. Throws when it can't be opened. */
+  prepare(config: Config, role: string): () => void {
     const options = {
       level: config.logLevel,
       format: config.logFormat,
@@ -20,9 +21,12 @@ export class LiveLog implements Log {
       role,
     };
     const wanted = JSON.stringify(options);
-    if (wanted === this.opened) return;
-    this.log = openLog(options);
-    this.opened = wanted;
+    if (wanted === this.opened) return () => {};
+    const next = openLog(options);
+    return () => {
+      this.log = next;
+      this.opened = wanted;
+    };
   }
 
   trace(message: string, facts?: object): void {

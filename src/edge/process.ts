@@ -118,14 +118,13 @@ class EdgeProcess {
   private configure(config: Config): void {
     if (this.phase.name === 'draining') return;
     try {
+      // Everything that can fail comes first: what is refused leaves no trace.
+      const useLog = this.log.prepare(config, this.role);
       if (this.phase.name === 'started') {
-        this.log.configure(config, this.role);
         const edge = new Edge(config, this.log);
         this.phase = { name: 'opening', edge, awaited: config.bind.length };
-      } else {
-        this.phase.edge.configure(config);
-        this.log.configure(config, this.role);
-      }
+      } else this.phase.edge.configure(config);
+      useLog();
     } catch (error) {
       this.channel.send({ type: 'refused', reason: messageOf(error) });
       return;

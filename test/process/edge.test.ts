@@ -125,7 +125,8 @@ test('settings that will not do are refused and the former ones stay', async (t)
   edge.send({ type: 'configure', config: { ...socket.config, forwardedAllowIps: ['nonsense'] } });
   assert.match((await edge.hears('refused')).reason, /nonsense/);
   const file = join(repositoryRoot, 'no-such-dir', '\0', 'error.log');
-  edge.send({ type: 'configure', config: { ...socket.config, errorLogfile: file } });
+  const unfit = { errorLogfile: file, static: [{ prefix: '/', dir: repositoryRoot }] };
+  edge.send({ type: 'configure', config: { ...socket.config, ...unfit } });
   await edge.hears('refused');
   assert.equal((await client.send(request).response()).body, 'GET / ');
   const longer = { ...socket.config, static: [{ prefix: '/', dir: repositoryRoot }] };
