@@ -11,10 +11,12 @@ import {
 import type { EdgeStatus } from '../ipc/messages.ts';
 import { connectLink } from '../link/edge-end.ts';
 import type { Log } from '../telemetry/log.ts';
+import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
 import { logFailure } from './failures.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
+import type { SettledExchange } from './settled-exchange.ts';
 import { createMatch } from './static/mounts.ts';
 import { serveNamed } from './static/static.ts';
 
@@ -72,6 +74,7 @@ export class Edge {
   private config: Config;
   private handle: Handle;
   private listenerOptions: ListenerOptions;
+  private accessLog: AccessLog | null;
   private served = 0;
 
   /** Throws where a setting can't be put to work. */
@@ -80,6 +83,7 @@ export class Edge {
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
     this.handle = compose(config, { pool: this.pool, log: this.log });
+    this.accessLog = createAccessLog(config, log);
     this.listenerOptions = listenerOptions(config);
     this.listener = createListener({
       handle: (exchange) => this.handle(exchange),
@@ -93,9 +97,15 @@ export class Edge {
    *  notices. Throws where a setting can't be put to work: then all stays as it was. */
   configure(config: Config): void {
     const handle = compose(config, { pool: this.pool, log: this.log });
+    const { accessLogfile, accessLogformat } = this.config;
+    const logsElsewhere =
+      config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
+    const accessLog = logsElsewhere ? createAccessLog(config, this.log) : this.accessLog;
     // From here on nothing fails.
     this.config = config;
     this.handle = handle;
+    if (logsElsewhere) this.accessLog?.close();
+    this.accessLog = accessLog;
     this.listenerOptions = listenerOptions(config);
     this.pool.settings = config;
   }
@@ -116,15 +126,19 @@ export class Edge {
     };
   }
 
-  reopenLogs(): void {}
+  reopenLogs(): void {
+    this.accessLog?.reopen();
+  }
 
   /** Stops accepting and finishes what is open. */
   async drain(deadlineMs: number): Promise<void> {
     await this.listener.drain(deadlineMs);
+    this.accessLog?.flush();
   }
 
-  private onSettled(exchange: Exchange): void {
+  private onSettled(exchange: SettledExchange): void {
     this.served++;
+    if (this.accessLog !== null) this.accessLog.write(exchange);
     if (exchange.record.failure !== null) logFailure(this.log, exchange);
   }
 }

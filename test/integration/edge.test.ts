@@ -1,9 +1,10 @@
 // The edge as a whole, between raw clients and workers at the other end of real links.
 
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import { runEdge, until } from '../helpers/running-edge.ts';
@@ -62,6 +63,31 @@ test('a reload changes what the next request on an open connection meets', async
   assert.match(same.body, /MIT License/);
   const long = await client.send(`GET /${'x'.repeat(200)} HTTP/1.1\r\nHost: a\r\n\r\n`).response();
   assert.equal(long.status, 414);
+});
+
+test('the access log names the worker, and a reload moves it', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-edge-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const first = join(dir, 'first.log');
+  const second = join(dir, 'second.log');
+  const { edge, configure, connect } = await runEdge(t, {
+    accessLogfile: first,
+    accessLogformat: 'json',
+  });
+  const worker = await workerFactory(t)(echo);
+  edge.pool.admit(worker.address);
+  const client = connect();
+  await client.send('GET /one HTTP/1.1\r\nHost: a\r\n\r\n').response();
+  configure({ accessLogfile: second });
+  await client.send('GET /two HTTP/1.1\r\nHost: a\r\n\r\n').response();
+  const read = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
+  await until('line in the first log', () => read(first).includes('/one'));
+  await until('line in the second log', () => {
+    edge.reopenLogs();
+    return read(second).includes('/two');
+  });
+  assert.match(read(second), /worker 1/);
+  assert.doesNotMatch(read(first), /two/);
 });
 
 test('requests wait for the first worker, and the queue refuses with Retry-After', async (t) => {
