@@ -22,7 +22,9 @@ import type { Fields, RequestHead } from './exchange.ts';
 import { readFieldLines } from './field-lines.ts';
 import { withoutForbiddenTrailers } from './fields.ts';
 import { HeadDraft, type ParserLimits } from './head-draft.ts';
+import { linesEnd } from './head-end.ts';
 import { type RequestFraming, settleFacts } from './head-facts.ts';
+import { PendingLine } from './pending-line.ts';
 import { failFirstByte, failTooLong, readRequestLine } from './request-line.ts';
 import { CR, hexValue, isTokenByte, LF } from './tokens.ts';
 
@@ -32,7 +34,7 @@ export type { RequestFraming } from './head-facts.ts';
 /** Called from within push(); they must call neither push() nor next(). */
 export interface ParserEvents {
   onHead(head: RequestHead, framing: RequestFraming): void;
-  /** A piece of content: a view into the pushed chunk, not a copy. */
+  /** A piece of content: a view into the pushed bytes; of small chunks a copy, gathered. */
   onData(chunk: Buffer): void;
   onEnd(trailers: Fields): void;
 }
@@ -49,11 +51,9 @@ export interface StartedRequest {
 /** Empty lines ignored before a request line: RFC 9112 section 2.2 asks for one at least; old
  *  clients send one after a POST. Without a limit they would be a way to send for ever. */
 const EMPTY_LINES_MAX = 4;
-/** A chunk so small that ends with a line is taken for a head without a search for the head's end. */
-const SMALL_CHUNK_BYTES = 2_048;
-const PENDING_BYTES_MIN = 128;
-const headEndMark = Buffer.from('\r\n\r\n');
-const bareHeadEndMarks = [Buffer.from('\n\r\n'), Buffer.from('\n\n')];
+/** Content of chunks below this is gathered, as far as one push goes: 64 KiB of chunks of one byte
+ *  would otherwise be 10,000 events, and as many frames on the way to the app. */
+const GATHER_BYTES = 1_024;
 
 /** What the next byte belongs to. */
 const REQUEST_LINE = 0;
@@ -75,14 +75,14 @@ export class RequestParser {
   private phase = REQUEST_LINE;
   private current: ParserState = 'idle';
   private draft: HeadDraft | null = null;
-  /** The beginning of a line whose end has not come. */
-  private pending: Buffer | null = null;
-  private pendingBytes = 0;
+  private pending: PendingLine | null = null;
   private emptyLines = 0;
   /** Content left of the message or of the chunk. */
   private remaining = 0;
   private contentBytes = 0;
   private extensionBytes = 0;
+  private gathered: Buffer | null = null;
+  private gatheredBytes = 0;
 
   constructor(limits: ParserLimits, events: ParserEvents) {
     this.limits = limits;
@@ -110,29 +110,25 @@ export class RequestParser {
         case REQUEST_LINE:
         case FIELDS:
         case TRAILERS:
-          at = this.pendingBytes > 0 ? this.takePending(chunk, at) : this.takeLines(chunk, at);
+          at = this.hasPending() ? this.takePending(chunk, at) : this.takeLines(chunk, at);
           break;
         case CONTENT:
         case CHUNK_DATA:
           at = this.takeContent(chunk, at);
           break;
         case CHUNK_SIZE:
-          at = this.pendingBytes > 0 ? this.takePending(chunk, at) : this.takeChunkLine(chunk, at);
+          at = this.hasPending() ? this.takePending(chunk, at) : this.takeChunkLine(chunk, at);
           break;
         case CHUNK_CR:
-          this.phase = CHUNK_LF;
-          at =
-            chunk[at] === CR ? at + 1 : this.fail('BAD_CHUNK', 'a chunk is longer than its size');
-          break;
         case CHUNK_LF:
-          this.phase = CHUNK_SIZE;
-          at = chunk[at] === LF ? at + 1 : this.fail('BAD_CHUNK', 'a chunk does not end with CRLF');
+          at = this.takeChunkEnd(chunk[at]!) ? at + 1 : -1;
           break;
         default:
           return at;
       }
       if (this.current === 'done') return at;
     }
+    if (this.gathered !== null) this.flushGathered();
     return at === -1 ? end : at;
   }
 
@@ -148,27 +144,10 @@ export class RequestParser {
 
   /** Takes the whole lines that begin at `start`; keeps the beginning of one that is not whole. */
   private takeLines(chunk: Buffer, start: number): number {
-    const end = this.linesEnd(chunk, start);
+    const isFirstLine = this.phase === REQUEST_LINE;
+    const end = linesEnd(chunk, start, isFirstLine, this.limits.permitBareLf);
     if (end === start) return this.keep(chunk, start);
     return this.readLines(chunk, chunk.toString('latin1', start, end), start, end);
-  }
-
-  /** Index after the last LF worth turning into text, or `start`. It need not be exact: reading
-   *  stops at the empty line. But text that is not head would be copied in vain. */
-  private linesEnd(chunk: Buffer, start: number): number {
-    const first = chunk[start];
-    if (this.phase !== REQUEST_LINE) {
-      if (first === LF) return start + 1;
-      if (first === CR && chunk[start + 1] === LF) return start + 2;
-    }
-    const length = chunk.length;
-    if (chunk[length - 1] === LF && length - start <= SMALL_CHUNK_BYTES) return length;
-    let end = endOf(chunk, headEndMark, start);
-    if (this.limits.permitBareLf) {
-      for (const mark of bareHeadEndMarks) end = Math.min(end, endOf(chunk, mark, start));
-    }
-    if (end !== Number.POSITIVE_INFINITY) return end;
-    return Math.max(start, chunk.lastIndexOf(LF) + 1);
   }
 
   /** Reads whole lines of a head or of trailers, of which `text` is the Latin-1 form. */
@@ -230,13 +209,41 @@ export class RequestParser {
   private takeContent(chunk: Buffer, start: number): number {
     const end = Math.min(chunk.length, start + this.remaining);
     this.remaining -= end - start;
-    const isWhole = start === 0 && end === chunk.length;
-    this.events.onData(isWhole ? chunk : chunk.subarray(start, end));
+    if (this.phase === CHUNK_DATA && end - start < GATHER_BYTES && end < chunk.length) {
+      this.gather(chunk, start, end);
+    } else {
+      if (this.gathered !== null) this.flushGathered();
+      const isWhole = start === 0 && end === chunk.length;
+      this.events.onData(isWhole ? chunk : chunk.subarray(start, end));
+    }
     if (this.remaining === 0) {
       if (this.phase === CONTENT) this.finish([]);
       else this.phase = CHUNK_CR;
     }
     return end;
+  }
+
+  /** Copies content of a chunk; what is left of `chunk` bounds what can come together in a push. */
+  private gather(chunk: Buffer, start: number, end: number): void {
+    this.gathered ??= Buffer.allocUnsafe(chunk.length - start);
+    chunk.copy(this.gathered, this.gatheredBytes, start, end);
+    this.gatheredBytes += end - start;
+  }
+
+  private flushGathered(): void {
+    const content = this.gathered!.subarray(0, this.gatheredBytes);
+    this.gathered = null;
+    this.gatheredBytes = 0;
+    this.events.onData(content);
+  }
+
+  private takeChunkEnd(byte: number): boolean {
+    if (this.phase === CHUNK_CR) {
+      this.phase = CHUNK_LF;
+      return byte === CR || this.fail('BAD_CHUNK', 'a chunk is longer than its size') !== -1;
+    }
+    this.phase = CHUNK_SIZE;
+    return byte === LF || this.fail('BAD_CHUNK', 'a chunk does not end with CRLF') !== -1;
   }
 
   private takeChunkLine(chunk: Buffer, start: number): number {
@@ -287,37 +294,32 @@ export class RequestParser {
     return true;
   }
 
+  private hasPending(): boolean {
+    return this.pending !== null && this.pending.length > 0;
+  }
+
   /** Takes the rest of the line whose beginning is kept. */
   private takePending(chunk: Buffer, start: number): number {
+    const pending = this.pending!;
     const lf = chunk.indexOf(LF, start);
     if (lf === -1) return this.keep(chunk, start);
-    const length = this.pendingBytes + lf + 1 - start;
+    const length = pending.length + lf + 1 - start;
     if (length > this.lineBytesMax() + 2) return this.failLineTooLong();
-    const line = Buffer.allocUnsafe(length);
-    this.pending!.copy(line, 0, 0, this.pendingBytes);
-    chunk.copy(line, this.pendingBytes, start, lf + 1);
-    this.pendingBytes = 0;
+    const line = pending.finish(chunk, start, lf + 1);
     if (this.phase === CHUNK_SIZE) return this.readChunkLine(line, 0, length - 1) ? lf + 1 : -1;
     return this.readLines(line, line.toString('latin1'), 0, length) === -1 ? -1 : lf + 1;
   }
 
   /** Keeps the bytes from `start`, the beginning of a line, unless they are already wrong. */
   private keep(chunk: Buffer, start: number): number {
+    const isBeginning = !this.hasPending();
+    if (isBeginning && !this.beginLine(chunk[start]!)) return -1;
     const rest = chunk.length - start;
-    const total = this.pendingBytes + rest;
-    if (this.pendingBytes === 0 && !this.beginLine(chunk[start]!)) return -1;
+    const total = isBeginning ? rest : this.pending!.length + rest;
     const lineBytes = chunk[chunk.length - 1] === CR ? total - 1 : total;
     if (lineBytes > this.lineBytesMax()) return this.failLineTooLong();
-    if (this.pending === null || this.pending.length < total) {
-      // Doubling keeps single bytes linear; unpooled, so that a slow client pins no 8 KiB slab.
-      const grown = Buffer.allocUnsafeSlow(
-        Math.max(PENDING_BYTES_MIN, total, this.pendingBytes * 2),
-      );
-      this.pending?.copy(grown, 0, 0, this.pendingBytes);
-      this.pending = grown;
-    }
-    chunk.copy(this.pending, this.pendingBytes, start);
-    this.pendingBytes = total;
+    this.pending ??= new PendingLine(rest);
+    this.pending.add(chunk, start);
     return chunk.length;
   }
 
@@ -357,6 +359,7 @@ export class RequestParser {
   }
 
   private finish(trailers: Fields): void {
+    if (this.gathered !== null) this.flushGathered();
     this.draft = null;
     this.pending = null;
     this.phase = OVER;
@@ -375,16 +378,11 @@ export class RequestParser {
   }
 
   private end(): -1 {
+    // What came before the fault is content all the same.
+    if (this.gathered !== null) this.flushGathered();
     this.pending = null;
-    this.pendingBytes = 0;
     this.phase = OVER;
     this.current = 'failed';
     return -1;
   }
-}
-
-/** Index after the first `mark` from `start` on, or Infinity. */
-function endOf(chunk: Buffer, mark: Buffer, start: number): number {
-  const at = chunk.indexOf(mark, start);
-  return at === -1 ? Number.POSITIVE_INFINITY : at + mark.length;
 }

@@ -608,6 +608,20 @@ test('content arrives as views into the pushed bytes, not as copies', () => {
   assert.equal(pieces[1], rest);
 });
 
+test('the content of small chunks comes gathered, before what is wrong behind them too', () => {
+  const pieces: string[] = [];
+  const parser = new RequestParser(limits, {
+    onHead: () => {},
+    onData: (chunk) => pieces.push(chunk.toString()),
+    onEnd: () => {},
+  });
+  parser.push(Buffer.from(`${chunked}${'1\r\na\r\n'.repeat(1000)}1\r\n`));
+  assert.deepEqual(pieces, ['a'.repeat(1000)]);
+  parser.push(Buffer.from('b\r\n3\r\ncde\r\nx'));
+  assert.deepEqual(pieces.slice(1), ['bcde']);
+  assert.equal(parser.failure?.code, 'BAD_CHUNK');
+});
+
 test('a refused head says what was asked, for the log', () => {
   const parser = new RequestParser(limits, { onHead: () => {}, onData: () => {}, onEnd: () => {} });
   parser.push(Buffer.from('GET /where HTTP/1.1\r\nX : 1\r\n\r\n'));
