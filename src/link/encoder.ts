@@ -25,20 +25,56 @@ const versionCodes = { '1.0': 10, '1.1': 11, '2.0': 20 } as const;
 const STRINGS_COUNT_MAX = 0xffff;
 export const LONG_STRING = 255;
 
+/** Room for a batch that is flushed at FLUSH_BYTES and the frames that come on top. */
+const BUFFER_BYTES = 2 * wire.FLUSH_BYTES;
+
 export class Encoder {
-  buffer: Buffer = Buffer.allocUnsafeSlow(2 * wire.FLUSH_BYTES);
+  buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   length = 0;
+  /** What comes before the unsealed rest of the buffer: sealed stretches of it, and large pieces of
+   *  content, which are not copied. */
+  readonly parts: Uint8Array[] = [];
+  private partsBytes = 0;
+  private sealedLength = 0;
+  /** A buffer that the kernel has done with. */
+  private spare: Buffer | null = null;
   // The last frame, as long as it may still be changed in the batch: END is set on it, DATA appended.
   private lastAt = 0;
   private lastStream = 0;
   private lastIsData = false;
 
-  /** The batch has been handed down; `keep` says that nobody needs the bytes any more. */
-  clear(keep: boolean): void {
-    if (!keep || this.buffer.length > 8 * wire.FLUSH_BYTES)
-      this.buffer = Buffer.allocUnsafeSlow(2 * wire.FLUSH_BYTES);
+  /** Size of the batch. */
+  get bytes(): number {
+    return this.partsBytes + this.length - this.sealedLength;
+  }
+
+  /** Makes `parts` the whole batch. */
+  seal(): void {
+    if (this.length === this.sealedLength) return;
+    const part = this.buffer.subarray(this.sealedLength, this.length);
+    this.parts.push(part);
+    this.partsBytes += part.length;
+    this.sealedLength = this.length;
+  }
+
+  /** The batch has been handed down. Returns the buffer if the kernel still needs it. */
+  clear(isInUse: boolean): Buffer | null {
+    const { buffer } = this;
+    if (isInUse || buffer.length > 4 * BUFFER_BYTES) {
+      this.buffer = this.spare ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+      this.spare = null;
+    }
+    this.parts.length = 0;
+    this.partsBytes = 0;
+    this.sealedLength = 0;
     this.length = 0;
     this.lastStream = 0;
+    return isInUse ? buffer : null;
+  }
+
+  /** Takes a buffer back that clear() has given. */
+  recycle(buffer: Buffer): void {
+    if (buffer.length === BUFFER_BYTES) this.spare = buffer;
   }
 
   /** False, and nothing written, when the head is larger than HEAD_BYTES_MAX. */
@@ -127,9 +163,14 @@ export class Encoder {
     return true;
   }
 
-  /** Bytes [from, to) of the chunk, at most DATA_BYTES_MAX and at least one. */
+  /** Bytes [from, to) of the chunk, at most DATA_BYTES_MAX and at least one. The chunk may be kept
+   *  until the batch has left. */
   data(stream: number, chunk: Uint8Array, from: number, to: number): void {
     const bytes = to - from;
+    if (bytes >= wire.COPY_BYTES_MAX) {
+      this.largeData(stream, chunk, from, to);
+      return;
+    }
     this.reserve(wire.FRAME_HEADER_BYTES + bytes);
     let { lastAt } = this;
     let before = 0;
@@ -150,6 +191,18 @@ export class Encoder {
     this.lastAt = lastAt;
     this.lastStream = stream;
     this.lastIsData = true;
+  }
+
+  private largeData(stream: number, chunk: Uint8Array, from: number, to: number): void {
+    this.reserve(wire.FRAME_HEADER_BYTES);
+    putHeader(this.buffer, this.length, to - from, wire.DATA, stream);
+    this.lastAt = this.length;
+    this.lastStream = stream;
+    this.lastIsData = false; // nothing can be joined to it
+    this.length += wire.FRAME_HEADER_BYTES;
+    this.seal();
+    this.parts.push(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+    this.partsBytes += to - from;
   }
 
   /** False, and nothing written, when the trailers are larger than HEAD_BYTES_MAX. */
@@ -219,11 +272,20 @@ export class Encoder {
   }
 
   private reserve(bytes: number): void {
-    const needed = this.length + bytes;
-    if (needed <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.buffer.length));
-    this.buffer.copy(grown, 0, 0, this.length);
-    this.buffer = grown;
+    if (this.length + bytes <= this.buffer.length) return;
+    this.grow(bytes);
+  }
+
+  /** What is sealed stays where it is, so its frames can't be changed any more. */
+  private grow(bytes: number): void {
+    const { buffer, sealedLength } = this;
+    const rest = this.length - sealedLength;
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(rest + bytes, 2 * buffer.length));
+    buffer.copy(this.buffer, 0, sealedLength, this.length);
+    if (this.lastAt < sealedLength) this.lastStream = 0;
+    this.lastAt -= sealedLength;
+    this.length = rest;
+    this.sealedLength = 0;
   }
 }
 

@@ -19,7 +19,7 @@ export class Outbox {
   readonly encoder: Encoder = new Encoder();
   /** Bytes handed to the kernel, or that it was asked to take. */
   handedDown = 0;
-  /** Called after each batch was handed down. */
+  /** Called when all that was gathered has been handed down; never while frames are being put in. */
   private readonly onHandedDown: () => void;
   private readonly socket: Socket;
   private readonly onWritten = (): void => this.written();
@@ -27,6 +27,8 @@ export class Outbox {
   private isScheduled = false;
   private isWriting = false;
   private endsWhenEmpty = false;
+  /** The buffer of the batch that the kernel is taking. */
+  private inUse: Buffer | null = null;
   private waiters: Waiter[] = [];
   private serving: Waiter[] = [];
 
@@ -59,23 +61,23 @@ export class Outbox {
   close(): void {
     this.isOpen = false;
     this.waiters = [];
-    this.encoder.clear(true);
+    this.encoder.clear(this.isWriting);
   }
 
   /** Whether a stream's content must wait. Heads never do: their number is bounded by the streams. */
   get isClogged(): boolean {
-    return this.encoder.length >= wire.FLUSH_BYTES && (this.isWriting || !this.isOpen);
+    return this.encoder.bytes >= wire.FLUSH_BYTES && (this.isWriting || !this.isOpen);
   }
 
   /** The position in all that ever leaves where the next frame will begin. */
   get position(): number {
-    return this.handedDown + this.encoder.length;
+    return this.handedDown + this.encoder.bytes;
   }
 
   /** To be called after frames were put into the encoder. setImmediate runs after all sockets that
    *  were readable in this turn; nextTick would run between them and gather nothing. */
   schedule(): void {
-    if (this.encoder.length >= wire.FLUSH_BYTES) this.flush();
+    if (this.encoder.bytes >= wire.FLUSH_BYTES) this.flush();
     if (this.isScheduled || !this.isOpen) return;
     this.isScheduled = true;
     setImmediate(flushScheduled, this);
@@ -92,32 +94,47 @@ export class Outbox {
   /** For the scheduled call alone. */
   runScheduled(): void {
     this.isScheduled = false;
+    this.turn();
+  }
+
+  private turn(): void {
     this.flush();
+    if (this.encoder.bytes === 0) this.onHandedDown();
     this.serve();
+    this.endIfEmpty();
   }
 
   private flush(): void {
-    const { encoder, socket } = this;
-    if (!this.isOpen || this.isWriting || encoder.length === 0) return;
-    const batch = encoder.buffer.subarray(0, encoder.length);
-    this.handedDown += batch.length;
-    socket.write(batch, this.onWritten);
+    const { encoder } = this;
+    if (!this.isOpen || this.isWriting || encoder.bytes === 0) return;
+    this.handedDown += encoder.bytes;
+    this.write();
     // libuv tries to write at once. What the kernel took whole is done with, and its buffer free.
-    this.isWriting = socket.writableLength > 0;
-    encoder.clear(!this.isWriting);
-    this.onHandedDown();
+    this.isWriting = this.socket.writableLength > 0;
+    this.inUse = encoder.clear(this.isWriting);
+  }
+
+  private write(): void {
+    const { encoder, socket } = this;
+    encoder.seal();
+    const { parts } = encoder;
+    const last = parts.length - 1;
+    if (last > 0) socket.cork();
+    for (let index = 0; index < last; index++) socket.write(parts[index]!);
+    socket.write(parts[last]!, this.onWritten);
+    if (last > 0) socket.uncork();
   }
 
   private written(): void {
     if (!this.isWriting || this.socket.writableLength > 0) return;
     this.isWriting = false;
-    this.flush();
-    this.serve();
-    this.endIfEmpty();
+    if (this.inUse !== null) this.encoder.recycle(this.inUse);
+    this.inUse = null;
+    this.turn();
   }
 
   private endIfEmpty(): void {
-    if (this.endsWhenEmpty && !this.isWriting && this.encoder.length === 0) this.socket.end();
+    if (this.endsWhenEmpty && !this.isWriting && this.encoder.bytes === 0) this.socket.end();
   }
 
   /** Streams that wait get one frame each in turn until the socket is full again. */

@@ -61,3 +61,7 @@ export const INFORMS_MAX = 64;
 
 /** The batch goes to the kernel once per turn of the event loop, or at once when it has so many bytes. */
 export const FLUSH_BYTES = 64 * 1024;
+
+/** Content from this size on goes down as it is, in a gathering write (writev); below, it is copied
+ *  into the batch, which costs less than one more piece to gather. */
+export const COPY_BYTES_MAX = 16 * 1024;

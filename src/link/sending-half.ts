@@ -89,7 +89,7 @@ export abstract class SendingHalf implements Waiter {
       outbox.encoder.data(this.id, chunk, from, from + bytes);
       this.credit -= bytes;
       from += bytes;
-      if (outbox.encoder.length >= wire.FLUSH_BYTES) outbox.schedule();
+      if (outbox.encoder.bytes >= wire.FLUSH_BYTES) outbox.schedule();
     }
     return from;
   }

@@ -97,6 +97,7 @@ class WorkerEnd implements WorkerLink, ExchangeOwner, FrameSink {
 
   settleLater(exchange: WorkerExchange): void {
     this.settling.push(exchange);
+    this.outbox.schedule();
   }
 
   settled(): void {

@@ -22,7 +22,8 @@ export interface ExchangeOwner {
   readonly windowBytes: number;
   /** Both directions have ended on the wire: the id is free. */
   release(id: number): void;
-  /** The handler has ended the exchange: call settle() when the batch has been handed down. */
+  /** The handler has ended the exchange: settle() is called when its frames have been handed down,
+   *  and never while the handler still is in end() or fail(). */
   settleLater(exchange: WorkerExchange): void;
   /** The handler was told the end, or would have been. */
   settled(): void;

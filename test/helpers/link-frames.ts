@@ -109,5 +109,6 @@ export function encodeFrame(encoder: Encoder, frame: Frame): void {
 
 /** What has been encoded, as a buffer of its own. */
 export function batchOf(encoder: Encoder): Buffer {
-  return Buffer.from(encoder.buffer.subarray(0, encoder.length));
+  encoder.seal();
+  return Buffer.concat(encoder.parts);
 }

@@ -132,6 +132,37 @@ test('an answer before the content is in ends the stream for both', async () => 
   assert.deepEqual(pair.warnings, []);
 });
 
+test('the end is heard after end() or fail() has returned, however large the batch', async () => {
+  await up();
+  const heard = [pair.open(), pair.open()];
+  await pair.handling(1);
+  for (const { exchange } of pair.handlings) {
+    exchange.respond(200, '', []);
+    exchange.write(Buffer.alloc(wire.FLUSH_BYTES - 100));
+  }
+  const [whole, failing] = pair.handlings;
+  whole?.exchange.end(['T', 'v'.repeat(500)]);
+  failing?.exchange.fail(failure('WORKER_RESET', 'd'.repeat(250)));
+  assert.equal(whole?.closes, 0);
+  assert.equal(failing?.closes, 0);
+  await until(() => heard.every((one) => one.ends === 1), 'the edge hears both');
+  await until(() => whole?.closes === 1 && failing?.closes === 1, 'both hear their end');
+  assert.equal(whole?.outcome, null);
+  assert.equal(failing?.outcome?.code, 'WORKER_RESET');
+});
+
+test('the end of a response of any size is heard with nothing after it', async () => {
+  await up();
+  for (const bytes of [1, 20_000, 65_528, 65_536, 131_072, 200_000, 1_000_000]) {
+    const heard = pair.open();
+    const handling = await pair.handling(pair.handlings.length);
+    handling.exchange.respond(200, '', []);
+    handling.exchange.write(Buffer.alloc(bytes));
+    handling.exchange.end([]);
+    await until(() => heard.ends === 1 && handling.closes === 1, `${bytes} bytes are through`);
+  }
+});
+
 test('after its end an exchange takes every call and does nothing', async () => {
   await up();
   const heard = pair.open();

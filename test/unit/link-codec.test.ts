@@ -317,12 +317,40 @@ for (const [what, bytes, detail] of faults) {
 test('small pieces of one stream are joined into one frame, and END is put on it', () => {
   const encoder = new Encoder();
   encoder.response(1, 200, 'OK', []);
-  const before = encoder.length;
+  const before = encoder.bytes;
   for (let piece = 0; piece < 100; piece++) encoder.data(1, Buffer.from('ab'), 0, 2);
   encoder.end(1, []);
-  assert.equal(encoder.length - before, wire.FRAME_HEADER_BYTES + 200);
+  assert.equal(encoder.bytes - before, wire.FRAME_HEADER_BYTES + 200);
   const [, data] = decode(batchOf(encoder), []);
   assert.deepEqual(data, { type: 'data', id: 1, content: 'ab'.repeat(100), end: true });
+});
+
+test('large content is not copied, END is still put on it, and more room leaves it whole', () => {
+  const encoder = new Encoder();
+  const large = Buffer.alloc(wire.COPY_BYTES_MAX, 'L');
+  encoder.response(1, 200, '', []);
+  encoder.data(1, large, 0, large.length);
+  encoder.seal();
+  assert.ok(encoder.parts.includes(large));
+  encoder.end(1, []);
+  encoder.response(2, 200, '', ['A', 'x'.repeat(500_000)]);
+  encoder.end(1, ['T', 'v']);
+  encoder.data(2, large, 0, large.length);
+  encoder.response(3, 200, '', ['A', 'x'.repeat(900_000)]);
+  encoder.end(2, []);
+  const heard = decode(batchOf(encoder), []);
+  assert.deepEqual(
+    heard.map((one) => [one.type, 'id' in one && one.id, 'end' in one && one.end]),
+    [
+      ['response', 1, false],
+      ['data', 1, true],
+      ['response', 2, false],
+      ['end', 1, false],
+      ['data', 2, false],
+      ['response', 3, false],
+      ['end', 2, false],
+    ],
+  );
 });
 
 test('joined pieces stay below the limit of a frame', () => {
@@ -354,9 +382,10 @@ test('frames of other streams are not joined or ended', () => {
 test('a batch that was handed down is not touched by what follows', () => {
   const encoder = new Encoder();
   encoder.data(1, Buffer.from('a'), 0, 1);
-  const batch = encoder.buffer.subarray(0, encoder.length);
+  encoder.seal();
+  const batch = encoder.parts[0]!;
   const copy = Buffer.from(batch);
-  encoder.clear(false);
+  encoder.clear(true);
   encoder.data(1, Buffer.from('b'), 0, 1);
   encoder.end(1, []);
   assert.deepEqual(batch, copy);
@@ -371,7 +400,7 @@ test('a head that is too large is refused and leaves the batch as it was', () =>
   assert.equal(encoder.response(1, 200, '', ['A', huge]), false);
   assert.equal(encoder.end(1, ['A', huge]), false);
   assert.equal(encoder.response(1, 200, '', new Array(70_000).fill('')), false);
-  assert.equal(encoder.length, length);
+  assert.equal(encoder.bytes, length);
 });
 
 test('what a sink throws is reported, and the frames behind it are heard', () => {
