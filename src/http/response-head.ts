@@ -134,16 +134,6 @@ export function chunkHead(length: number): string {
   return `${length.toString(16)}\r\n`;
 }
 
-/** A whole chunk in one buffer: for small content, where one write is cheaper than three. */
-export function encodeChunk(content: Uint8Array): Buffer {
-  const head = chunkHead(content.length);
-  const chunk = Buffer.allocUnsafe(head.length + content.length + 2);
-  chunk.write(head, 0, 'latin1');
-  chunk.set(content, head.length);
-  chunk.write(CHUNK_END, head.length + content.length, 'latin1');
-  return chunk;
-}
-
 /** The end of chunked content. Trailers that are forbidden or not valid are left out: the head is
  *  gone, and to cut the response for one would harm the client only. */
 export function lastChunk(trailers: Fields): string {

@@ -1,4 +1,4 @@
-// Reason phrases of the registered status codes (IANA HTTP Status Code Registry).
+// Status lines, with the reason phrases of the registered status codes (IANA HTTP Status Code Registry).
 
 const phrases: Readonly<Record<number, string>> = {
   100: 'Continue',
@@ -71,11 +71,6 @@ const statusLines = new Map<number, string>(
     `HTTP/1.1 ${status} ${phrase}\r\n`,
   ]),
 );
-
-/** Standard phrase, or '' for a status that has none. */
-export function reasonPhrase(status: number): string {
-  return phrases[status] ?? '';
-}
 
 /** Status line with CRLF. Always HTTP/1.1: a server states what it speaks, not what it was asked
  *  in (RFC 9110 section 6.2). The space after the status stays without a phrase (RFC 9112 section 4). */

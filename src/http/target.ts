@@ -1,4 +1,4 @@
-// Request targets taken apart: path and query, and the path as routes and static mounts match it.
+// The path of a request target as routes and static mounts match it.
 
 import { type Failure, failure } from '../errors/failure.ts';
 import { hexValue } from './tokens.ts';
@@ -6,19 +6,6 @@ import { hexValue } from './tokens.ts';
 const SLASH = 47;
 const DOT = 46;
 const PERCENT = 37;
-
-export interface SplitTarget {
-  /** As received, percent-encoded. */
-  readonly path: string;
-  /** Without "?"; null where there is none. */
-  readonly query: string | null;
-}
-
-export function splitTarget(target: string): SplitTarget {
-  const mark = target.indexOf('?');
-  if (mark === -1) return { path: target, query: null };
-  return { path: target.slice(0, mark), query: target.slice(mark + 1) };
-}
 
 /**
  * The path as routes and files see it: percent-decoded once, "." and ".." resolved, runs of "/"

@@ -13,8 +13,7 @@ import {
   namedByConnection,
 } from '../../src/http/fields.ts';
 import { authorityValid, hostValid, portOf } from '../../src/http/host.ts';
-import { reasonPhrase } from '../../src/http/status.ts';
-import { normalizePath, splitTarget } from '../../src/http/target.ts';
+import { normalizePath } from '../../src/http/target.ts';
 import { excerpt } from '../../src/http/tokens.ts';
 
 test('fields are found whatever their case', () => {
@@ -173,12 +172,6 @@ test('hosts are names or addresses, with a port or not', () => {
   assert.deepEqual(['a:8000', '[::1]:9', 'a', 'a:', '[::1]'].map(portOf), [8000, 9, 0, 0, 0]);
 });
 
-test('a target is split at its first question mark', () => {
-  assert.deepEqual(splitTarget('/a'), { path: '/a', query: null });
-  assert.deepEqual(splitTarget('/a?'), { path: '/a', query: '' });
-  assert.deepEqual(splitTarget('/a?b?c'), { path: '/a', query: 'b?c' });
-});
-
 describe('a path is normalised', () => {
   const rows: readonly [string, string | null][] = [
     ['/', '/'],
@@ -224,10 +217,4 @@ describe('a path is normalised', () => {
 test('excerpts of what a client sent are short and printable', () => {
   assert.equal(excerpt('a\r\n\x1b[31m"\xe9'), '"a???[31m??"');
   assert.equal(excerpt('x'.repeat(99)), `"${'x'.repeat(40)}..."`);
-});
-
-test('statuses have their registered phrases', () => {
-  assert.equal(reasonPhrase(200), 'OK');
-  assert.equal(reasonPhrase(413), 'Content Too Large');
-  assert.equal(reasonPhrase(299), '');
 });

@@ -5,7 +5,6 @@ import { describe, test } from 'node:test';
 import type { Failure } from '../../src/errors/failure.ts';
 import {
   chunkHead,
-  encodeChunk,
   encodeInformational,
   encodeResponseHead,
   lastChunk,
@@ -230,7 +229,6 @@ test('informational responses have no framing', () => {
 
 test('chunks and the end of them', () => {
   assert.equal(chunkHead(255), 'ff\r\n');
-  assert.equal(encodeChunk(Buffer.from('hello')).toString(), '5\r\nhello\r\n');
   assert.equal(lastChunk([]), '0\r\n\r\n');
   assert.equal(
     lastChunk([
