@@ -116,9 +116,11 @@ export async function bindAll(
   for (const { key, address } of addresses) {
     const { umask, bind: others } = config;
     const result = await bindSocket(key, address, { umask, others });
-    if (result.ok) bound.push(result.socket);
-    else problems.push(result.problem);
+    if (!result.ok) problems.push(result.problem);
+    else bound.push(result.socket);
   }
+  // A reload that was given up may have bound it after all, a moment ago.
+  for (const { key } of bound) if (sockets.has(key)) problems.push(`${key} is bound already`);
   if (problems.length > 0) {
     for (const socket of bound) socket.close();
     return { ok: false, problems };

@@ -129,7 +129,8 @@ function signalled(turn: Turn, signal: ArbiterSignal): void {
       log(turn, 'warning', 'USR2 (binary upgrade) is not supported');
       return;
     case 'SIGWINCH':
-      if (!turn.state.self.onTerminal) want(turn, 0);
+      // While it starts nothing is known to work yet, and without a worker it would never be.
+      if (!turn.state.self.onTerminal && turn.state.phase.name === 'running') want(turn, 0);
       return;
     default:
       throw new Error(`unknown signal ${JSON.stringify(signal satisfies never)}`);

@@ -29,7 +29,7 @@ export const statusMs = 1_000;
 /** A process that not even KILL ended (blocked in the kernel): the arbiter leaves without it. */
 export const giveUpMs = 10_000;
 /** The arbiter itself stood still (SIGSTOP, a paused machine): silence in that time says nothing. */
-export const pauseMs = 2_000;
+export const pauseMs = 500;
 /** A process that lived so long starts with a clean record. */
 export const livedLongMs = 10_000;
 

@@ -56,13 +56,12 @@ function reconcileEdges(turn: Turn): void {
 function dismissSurplus(turn: Turn): void {
   const { desired, workers } = turn.state;
   const pilot = pilotOf(turn.state);
-  const keptServe = workers.some(({ slot, phase }) => slot <= desired && phase === 'serving');
+  const serving = workers.filter(({ phase }) => phase === 'serving');
+  const stays = desired === 0 || serving.some(({ slot }) => slot <= desired) ? null : serving[0];
   for (const worker of workers) {
     if (worker.slot <= desired || worker.id === pilot) continue;
     if (worker.phase === 'booting') killWorker(turn, worker, 'SIGKILL');
-    if (worker.phase === 'serving' && (keptServe || desired === 0)) {
-      withdraw(turn, worker, 'surplus');
-    }
+    if (worker.phase === 'serving' && worker.id !== stays?.id) withdraw(turn, worker, 'surplus');
   }
 }
 
@@ -104,7 +103,11 @@ function replaceStale(turn: Turn): void {
 function launchPilot(turn: Turn): void {
   const { reload, workers, desired } = turn.state;
   if (reload?.step !== 'rolling' || reload.next.proven || reload.pilot !== null) return;
-  const slots = Array.from({ length: desired }, (_, at) => at + 1);
+  // Reloads in quick succession would else pile up workers that drain.
+  if (!mayReplace(turn.state) && workers.some(({ phase }) => phase === 'serving')) return;
+  // A slot that is there afterwards too.
+  const kept = reload.ask.resetsWorkers ? Math.min(desired, reload.next.config.workers) : desired;
+  const slots = Array.from({ length: kept }, (_, at) => at + 1);
   const isEmpty = (slot: number) =>
     !workers.some((worker) => worker.slot === slot && holds(worker));
   // A slot whose worker keeps failing is where help is needed most.

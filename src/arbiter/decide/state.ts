@@ -187,6 +187,7 @@ export interface Backoff {
   readonly role: 'edge' | 'worker';
   readonly slot: number;
   readonly failures: number;
+  readonly failedAtMs: number;
   readonly notBeforeMs: number;
 }
 

@@ -100,6 +100,7 @@ export function backoffOf(state: State, role: Role, slot: number): Backoff {
       role,
       slot,
       failures: 0,
+      failedAtMs: 0,
       notBeforeMs: 0,
     }
   );
@@ -110,7 +111,8 @@ export function countFailure(turn: Turn, role: Role, slot: number, livedMs: numb
   const before = livedMs >= livedLongMs ? 0 : backoffOf(turn.state, role, slot).failures;
   const failures = before + 1;
   const waitMs = backoffMs(role, failures);
-  putBackoff(turn, { role, slot, failures, notBeforeMs: turn.now + waitMs });
+  const notBeforeMs = turn.now + waitMs;
+  putBackoff(turn, { role, slot, failures, failedAtMs: turn.now, notBeforeMs });
   set(turn, { restarts: turn.state.restarts + 1 });
   return waitMs;
 }

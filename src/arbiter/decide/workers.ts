@@ -105,7 +105,10 @@ function becomeReady(
   for (const other of turn.state.workers) {
     if (other.slot !== slot || other.id === id) continue;
     if (other.phase === 'serving') withdraw(turn, other, 'replaced');
-    if (other.phase === 'booting') killWorker(turn, other, 'SIGKILL');
+    // Not the first one of a new generation: a reload waits for it.
+    if (other.phase === 'booting' && other.generation <= generation) {
+      killWorker(turn, other, 'SIGKILL');
+    }
   }
 }
 
@@ -215,9 +218,7 @@ function checkWorker(turn: Turn, worker: Worker): void {
       } else if (worker.phase === 'withdrawing' && now >= worker.deadlineMs) {
         log(turn, 'warning', `an edge did not withdraw ${name} in time: draining it all the same`);
         drainWithdrawn(turn, worker);
-      } else if (worker.phase === 'serving' && now - worker.readyAtMs >= livedLongMs) {
-        clearFailures(turn, 'worker', worker.slot);
-      }
+      } else if (worker.phase === 'serving') forgiveFailures(turn, worker);
       return;
     }
     case 'draining':
@@ -231,6 +232,14 @@ function checkWorker(turn: Turn, worker: Worker): void {
     default:
       unreachable(worker);
   }
+}
+
+/** A worker that has lived long since the slot's last failure ends the count; one that was there
+ *  before does not: then it is its replacements that fail. */
+function forgiveFailures(turn: Turn, worker: WorkerIn<'serving'>): void {
+  if (turn.now - worker.readyAtMs < livedLongMs) return;
+  if (worker.readyAtMs < backoffOf(turn.state, 'worker', worker.slot).failedAtMs) return;
+  clearFailures(turn, 'worker', worker.slot);
 }
 
 function factsOf(worker: Worker, now: number): object | null {
