@@ -1,6 +1,9 @@
 // A listener of the edge on a port of its own, with a handler that each test writes.
 
+import { mkdtempSync, rmSync } from 'node:fs';
 import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Listener, ListenerOptions } from '../../src/edge/listener/listener.ts';
 import { createListener } from '../../src/edge/listener/listener.ts';
@@ -60,6 +63,8 @@ export class Heard implements ExchangeHandler {
 export interface Edge {
   readonly listener: Listener;
   readonly port: number;
+  /** Of a Unix socket the listener accepts on too. */
+  readonly path: string;
   readonly options: { -readonly [K in keyof ListenerOptions]: ListenerOptions[K] };
   readonly heard: Heard[];
   /** Exchanges in the order in which they settled. */
@@ -68,7 +73,7 @@ export interface Edge {
   /** Exchanges that came and are not attached. */
   readonly waiting: Exchange[];
   attach(exchange: Exchange): void;
-  connect(): RawClient;
+  connect(target?: number | string): RawClient;
   /** Resolves when `probe` returns something; looked at each time something happened, and often. */
   until<T>(what: string, probe: () => T | null | undefined | false): Promise<T>;
 }
@@ -116,23 +121,28 @@ export async function startEdge(
     sweepMs: 20,
   });
   const { handle, port } = boundHandle();
-  await listener.listen('test', handle, { kind: 'tcp', host: '127.0.0.1', port }, 511);
+  await listener.listen('tcp', handle, { kind: 'tcp', host: '127.0.0.1', port }, 511);
+  const dir = mkdtempSync(join(tmpdir(), 'portico-'));
+  const path = join(dir, 'edge.sock');
+  await listener.listen('unix', createServerHandle(path, -1, -1), { kind: 'unix', path }, 511);
   const clients: RawClient[] = [];
   t.after(async () => {
     for (const client of clients) client.leave();
     await listener.drain(0);
+    rmSync(dir, { recursive: true });
   });
   return {
     listener,
     port,
+    path,
     options: all,
     heard,
     settled,
     logged,
     waiting,
     attach: take,
-    connect: () => {
-      const client = new RawClient(port);
+    connect: (target = port) => {
+      const client = new RawClient(target);
       clients.push(client);
       return client;
     },
@@ -163,12 +173,13 @@ interface BoundHandle {
   getsockname(into: { port?: number }): number;
 }
 
-/** A bound socket that does not accept, as the arbiter makes them. */
+/** Makes a bound socket that does not accept, as the arbiter does. */
+const { _createServerHandle: createServerHandle } = net as unknown as {
+  _createServerHandle(host: string, port: number, family: number): BoundHandle;
+};
+
 function boundHandle(): { handle: BoundHandle; port: number } {
-  const { _createServerHandle } = net as unknown as {
-    _createServerHandle(host: string, port: number, family: 4): BoundHandle;
-  };
-  const handle = _createServerHandle('127.0.0.1', 0, 4);
+  const handle = createServerHandle('127.0.0.1', 0, 4);
   const name: { port?: number } = {};
   handle.getsockname(name);
   return { handle, port: name.port! };

@@ -1,9 +1,19 @@
 // What an HTTP/1.1 connection at the edge does with well-behaved clients.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { plainAddress } from '../../src/edge/listener/client-facts.ts';
+import { failure } from '../../src/errors/failure.ts';
 import type { Fields } from '../../src/http/exchange.ts';
 import { echo, startEdge } from '../helpers/edge-listener.ts';
+import { needs } from '../helpers/need.ts';
 
 const HOST = 'Host: a\r\n';
 
@@ -316,6 +326,83 @@ test('large content in many pieces comes out as it was given', async (t) => {
   });
   const client = edge.connect().send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
   assert.equal((await client.response()).body, Buffer.concat(pieces).toString());
+});
+
+test('a Unix socket has no client address', async (t) => {
+  const edge = await startEdge(t, (heard) => {
+    if (heard.exchange.request.target === '/cut') {
+      heard.exchange.respond(200, '', []);
+      setImmediate(() => setImmediate(() => heard.exchange.fail(failure('WORKER_DIED'))));
+    } else echo(heard);
+  });
+  const client = edge.connect(edge.path).send(`GET /1 HTTP/1.1\r\n${HOST}\r\n`);
+  assert.equal((await client.response()).body, 'GET /1 ');
+  const { address, peerAddress, port } = edge.settled[0]!.client;
+  assert.deepEqual([address, peerAddress, port], ['', '', 0]);
+  // Such a socket can't be reset, only closed.
+  client.send('GET /cut HTTP/1.0\r\n\r\n');
+  await client.ended();
+});
+
+test('a connected socket can be handed over', async (t) => {
+  const edge = await startEdge(t);
+  const server = createServer({ allowHalfOpen: true }, (socket) =>
+    edge.listener.accept(socket, null),
+  );
+  server.listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const client = edge.connect((server.address() as AddressInfo).port);
+  client.send(`POST /1 HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`);
+  client.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`).end();
+  assert.equal((await client.response()).body, 'POST /1 abc');
+  assert.equal((await client.response()).body, 'GET /2 ');
+  assert.equal(await client.ended(), 'fin');
+});
+
+test('addresses are shown without IPv4 mapping and without zone', () => {
+  assert.equal(plainAddress('::ffff:192.0.2.1'), '192.0.2.1');
+  assert.equal(plainAddress('fe80::1%eth0'), 'fe80::1');
+  assert.equal(plainAddress('::1'), '::1');
+  assert.equal(plainAddress(undefined), '');
+});
+
+test('curl: keep-alive, an upload that expects 100, HTTP/1.0, HEAD', needs('curl'), async (t) => {
+  const edge = await startEdge(t);
+  const url = `http://127.0.0.1:${edge.port}`;
+  const curl = async (...args: string[]): Promise<string> =>
+    (await promisify(execFile)('curl', ['-sS', '--max-time', '10', ...args])).stdout;
+  const twice = await curl('-w', ' %{num_connects}\n', `${url}/1`, `${url}/2`);
+  assert.equal(twice, 'GET /1  1\nGET /2  0\n');
+  const dir = mkdtempSync(join(tmpdir(), 'portico-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, 'body'), 'b'.repeat(900_000));
+  const upload = ['--data-binary', `@${join(dir, 'body')}`, '-H', 'Expect: 100-continue'];
+  assert.equal((await curl(...upload, `${url}/up`)).length, 'POST /up '.length + 900_000);
+  const chunked = ['-T', join(dir, 'body'), '-H', 'Transfer-Encoding: chunked'];
+  assert.equal((await curl(...chunked, `${url}/up`)).length, 'PUT /up '.length + 900_000);
+  assert.equal(await curl('--http1.0', `${url}/old`), 'GET /old ');
+  assert.match(await curl('-I', `${url}/head`), /^HTTP\/1\.1 200 OK\r\nDate: /);
+});
+
+test('limits and times that a reload changes hold for the next request', async (t) => {
+  const edge = await startEdge(t);
+  const client = edge.connect().send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+  assert.equal((await client.response()).status, 200);
+  edge.options.limits = { ...edge.options.limits, requestLineBytes: 20 };
+  client.send(`GET /${'x'.repeat(30)} HTTP/1.1\r\n${HOST}\r\n`);
+  assert.equal((await client.response()).status, 414);
+});
+
+test('unlisten stops accepting, and what is open goes on', async (t) => {
+  const edge = await startEdge(t);
+  const client = edge.connect().send(`GET /1 HTTP/1.1\r\n${HOST}\r\n`);
+  await client.response();
+  await edge.listener.unlisten('tcp');
+  await edge.listener.unlisten('tcp');
+  assert.equal(await edge.connect().ended(), 'reset');
+  client.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`);
+  assert.equal((await client.response()).body, 'GET /2 ');
 });
 
 function echoAtHead(heard: Parameters<typeof echo>[0]): void {
