@@ -52,7 +52,8 @@ export function createClock(): Clock {
   return {
     now: () => nowMs,
     after(ms, run) {
-      push({ atMs: nowMs + ms, order, run });
+      // Never whole milliseconds, as with a real clock.
+      push({ atMs: nowMs + ms + (order % 7) / 10, order, run });
       order += 1;
     },
     step() {

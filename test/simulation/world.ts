@@ -5,6 +5,7 @@ import type { Action, Event } from '../../src/arbiter/decide/events.ts';
 import { keyed } from '../../src/arbiter/decide/reload.ts';
 import type { PublicSocket } from '../../src/arbiter/decide/state.ts';
 import type { Config } from '../../src/config/config.ts';
+import { checkToEdge, checkToWorker } from '../../src/ipc/check.ts';
 import type { Clock } from './clock.ts';
 import type { Dice } from './dice.ts';
 
@@ -284,11 +285,13 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
           spawnEdge(action.id, action.slot);
           return;
         case 'tell-edge': {
+          if (checkToEdge(action.message) === null) throw new Error('a message of wrong form');
           const edge = children.get(action.id);
           if (edge?.role === 'edge' && edge.isAlive) tellEdge(edge, action);
           return;
         }
         case 'tell-worker': {
+          if (checkToWorker(action.message) === null) throw new Error('a message of wrong form');
           const worker = children.get(action.id);
           if (worker?.isAlive && action.message.type === 'drain') {
             leave(worker, action.message.deadlineMs);

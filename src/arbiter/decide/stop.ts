@@ -92,7 +92,8 @@ export function advanceStop(turn: Turn): void {
   if (phase.name !== 'stopping') return;
   if (phase.step === 'edges' && edges.length === 0) {
     set(turn, { phase: { ...phase, step: 'workers' } });
-    drainWorkers(turn, Math.max(workerDrainMinMs, phase.deadlineMs - turn.now));
+    // Whole milliseconds, as messages have them; the clock's are not.
+    drainWorkers(turn, Math.ceil(Math.max(workerDrainMinMs, phase.deadlineMs - turn.now)));
     return;
   }
   const isOver = edges.length === 0 && workers.length === 0;
