@@ -36,12 +36,12 @@ type State =
       readonly body: Body;
       readonly heartbeat: { stop(): void };
     }
-  | { readonly phase: 'leaving'; readonly log: Log };
+  | { readonly phase: 'leaving'; readonly log: Log; readonly appTold: boolean };
 
 let state: State = { phase: 'waiting' };
 let arbiterLives = true;
 let retired = false;
-/** 'boot-failed' has been said. */
+/** 'boot-failed' has been said, or must not be. */
 let failed = false;
 
 const hold = holdProcess({ onStop, onReopen: reopenLogs, onUncaught });
@@ -125,7 +125,7 @@ function onDeath(reason: string): void {
 function onStop(signal: StopSignal): void {
   switch (signal) {
     case 'SIGTERM':
-      void leave('config' in state ? state.config.gracefulTimeoutMs : 0, 'SIGTERM');
+      onTerm();
       return;
     case 'SIGINT':
       // A terminal's Ctrl-C goes to the arbiter too, and it decides how its workers end.
@@ -139,9 +139,23 @@ function onStop(signal: StopSignal): void {
   }
 }
 
+function onTerm(): void {
+  if (state.phase !== 'leaving') {
+    void leave('config' in state ? state.config.gracefulTimeoutMs : 0, 'SIGTERM');
+  } else if (state.appTold) {
+    // Told that the end has come, an app may raise SIGTERM once more (NestJS does): it is done.
+    process.exit(0);
+  }
+  // Else it drains already: the arbiter and whoever signals its group say the same thing twice.
+}
+
 /** The arbiter is gone, however it ended. */
 function onGone(): void {
   arbiterLives = false;
+  if (state.phase === 'leaving') {
+    setTimeout(() => process.exit(0), orphanDrainMs);
+    return;
+  }
   const gracefulMs = 'config' in state ? state.config.gracefulTimeoutMs : 0;
   void leave(Math.min(gracefulMs, orphanDrainMs), 'the arbiter is gone');
 }
@@ -153,19 +167,20 @@ async function leave(withinMs: number, why: string): Promise<void> {
   }
   if (state.phase !== 'serving' || withinMs === 0) return leaveNow(why);
   const { body, heartbeat, log } = state;
-  state = { phase: 'leaving', log };
+  state = { phase: 'leaving', log, appTold: false };
   const endMs = performance.now() + withinMs;
   log.debug('draining', { why, withinMs });
   const cut = await body.drain(withinMs);
   if (cut > 0) log.warning(`cut ${cut} requests that did not end within ${withinMs} ms`);
   heartbeat.stop();
-  sayFarewell(endMs - performance.now());
+  sayFarewell(endMs - performance.now(), log);
 }
 
 /** The app's own cleanup: its SIGTERM listeners, called when nothing is in flight any more. The
  *  process ends when they end it, or when nothing keeps the event loop alive, or at the deadline. */
-function sayFarewell(withinMs: number): void {
+function sayFarewell(withinMs: number, log: Log): void {
   if (!hold.appListens() || withinMs <= 0) process.exit(0);
+  state = { phase: 'leaving', log, appTold: true };
   channel.unref();
   process.once('beforeExit', () => process.exit(0));
   setTimeout(() => process.exit(0), Math.min(withinMs, appFarewellMs)).unref();
@@ -175,6 +190,8 @@ function sayFarewell(withinMs: number): void {
 function leaveNow(why: string): void {
   if ('log' in state) state.log.debug('leaving now', { why });
   if (state.phase === 'serving') state.body.destroy();
+  // Not a failed boot, should the app still be loading.
+  failed = true;
   process.exit(0);
 }
 

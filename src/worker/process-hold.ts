@@ -51,7 +51,6 @@ export function holdProcess({ onStop, onReopen, onUncaught }: HoldOptions): Hold
   return {
     appListens: () => process.listenerCount('SIGTERM') > 1,
     tellApp() {
-      process.off('SIGTERM', nothing);
       Reflect.apply(emit, process, ['SIGTERM', 'SIGTERM', constants.signals.SIGTERM]);
     },
   };

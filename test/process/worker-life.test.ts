@@ -209,10 +209,17 @@ test("the app's SIGTERM listener hears of the end after the last request, not be
   worker.signal('SIGINT');
   worker.signal('SIGTERM');
   await worker.logged(/draining/);
+  worker.signal('SIGTERM');
   assert.equal(existsSync(notes), false);
   waiting.stream.cancel();
   assert.equal(await worker.exited, 0);
   assert.equal(readFileSync(notes, 'utf8'), 'SIGTERM\nclosed\n');
+});
+
+test('an app whose SIGTERM listener raises the signal once more ends with code 0', async (t) => {
+  const { worker } = await startWorker(t, 'basic/reraise.mjs');
+  worker.send({ type: 'drain', deadlineMs: 20_000 });
+  assert.equal(await worker.exited, 0);
 });
 
 test('TERM drains, QUIT leaves at once, INT is left to the arbiter', async (t) => {
@@ -266,11 +273,21 @@ test('it leaves when the arbiter is gone, after a last moment for what is in fli
   assert.equal(await worker.exited, 0);
 });
 
-test('it leaves when the arbiter is gone while the app still loads', async (t) => {
-  const worker = spawnWorker(t, 'broken/late.mjs');
-  await worker.heard('started');
+test('it leaves when the arbiter is gone while it drains', async (t) => {
+  const { worker, link } = await startWorker(t, app);
+  open(link, '/wait?key=a');
+  await allWaiting(link, ['a']);
+  worker.send({ type: 'drain', deadlineMs: 600_000 });
+  await worker.logged(/draining/);
   worker.disconnect();
-  assert.ok([0, 4].includes((await worker.exited) as number));
+  assert.equal(await worker.exited, 0);
+});
+
+test('it leaves when the arbiter is gone while the app still loads', async (t) => {
+  const worker = spawnWorker(t, 'broken/slow.mjs');
+  await worker.logged(/loading/);
+  worker.disconnect();
+  assert.equal(await worker.exited, 0);
 });
 
 test('a connection that does not speak the link is closed and logged', async (t) => {
