@@ -3,6 +3,7 @@
 
 import type http from 'node:http';
 import type { Exchange } from '../http/exchange.ts';
+import { expressClasses } from './express.ts';
 import { NodeExchange } from './node-exchange.ts';
 import { classesOf, missingInternals } from './node-internals.ts';
 import type { NodeHttpOptions, RequestListener } from './pair.ts';
@@ -20,9 +21,10 @@ if (missing.length > 0)
     `Cannot run on Node ${process.version}: its http module lacks ${missing.join(', ')}`,
   );
 
-/** Reads from `server` what it says about the requests it takes. Made once, used for each request. */
+/** Reads from `server` what it says about the requests it takes, when its 'request' listener is in
+ *  place. Made once, used for each request. */
 export function nodeHttpOptions(server: http.Server | null = null): NodeHttpOptions {
-  const [Request, Response] = classesOf(server);
+  const [Request, Response] = (server && expressClasses(server)) ?? classesOf(server);
   return { server, Request, Response };
 }
 

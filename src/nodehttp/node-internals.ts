@@ -113,10 +113,9 @@ export function classesOf(server: http.Server | null): [RequestClass, ResponseCl
       ? undefined
       : (server as unknown as Record<symbol, unknown>)[symbol];
   };
-  return [
-    (own('IncomingMessage') ?? http.IncomingMessage) as unknown as RequestClass,
-    (own('ServerResponse') ?? http.ServerResponse) as unknown as ResponseClass,
-  ];
+  const Request = own('IncomingMessage') ?? http.IncomingMessage;
+  const Response = own('ServerResponse') ?? http.ServerResponse;
+  return [Request as unknown as RequestClass, Response as unknown as ResponseClass];
 }
 
 /** Names of the internals above that this Node does not have as expected; empty when all is well. */
