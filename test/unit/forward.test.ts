@@ -356,6 +356,19 @@ test('a request that ends every worker it meets does not meet them all', () => {
   assert.equal(bench.links.filter((link) => link.down).length, 4);
 });
 
+test('a worker that drains its link by itself gets no retry and nothing more', () => {
+  const bench = new Bench();
+  bench.admit(1);
+  const exchange = bench.send({ method: 'POST' });
+  bench.streams[0]?.fail(failure('SHUTTING_DOWN', 'the link is being drained'), false);
+  const later = bench.send();
+  assert.equal(bench.streams.length, 0);
+  assert.equal(bench.pool.queued, 2);
+  bench.admit(2);
+  for (const stream of bench.streams) stream.answer('from 2');
+  assert.deepEqual([exchange.content, later.content], ['from 2', 'from 2']);
+});
+
 test('a link that drops while its worker lives is opened again', async () => {
   const bench = new Bench();
   bench.admit(1);
