@@ -36,9 +36,9 @@ export function sweep(
 ): void {
   const { phase, socket } = connection;
   if (phase === 'busy') sweepBusy(connection, nowMs, options);
-  else if (phase === 'closed') return;
+  else if (phase === 'closed' || nowMs < connection.deadlineMs) return;
+  // The end of an answer is still on its way: then it is the client's reading that has a limit.
   else if (socket.writableLength > 0) sweepSending(connection, nowMs, options);
-  else if (nowMs < connection.deadlineMs) return;
   else if (phase === 'head') connection.refuse(failure('HEAD_TIMEOUT'));
   else socket.destroy();
 }
