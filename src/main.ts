@@ -11,9 +11,11 @@ if (fault !== null) {
   process.stderr.write(`portico: ${fault}\n`);
   process.exit(1);
 }
-if (role === 'edge' || role === 'worker') {
-  // They run on import.
-  await import(new URL(`./${role}/main.js`, import.meta.url).href);
+if (role === 'edge') {
+  // Runs on import, as the next one does.
+  await import('./edge/main.ts');
+} else if (role === 'worker') {
+  await import('./worker/main.ts');
 } else if (role === 'config') {
   const { printConfigForArbiter } = await import('./cli/config-role.ts');
   await printConfigForArbiter();

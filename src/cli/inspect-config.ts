@@ -34,8 +34,8 @@ type Good = Extract<Loaded, { ok: true }>;
 
 function appProblems({ config }: Good): string[] {
   if (config.module === null) return ['No app: name it as MODULE[:EXPORT], such as app.js:app'];
-  if (locateModule(config.module, config.chdir) !== null) return [];
-  return [`Cannot find the app ${JSON.stringify(config.module)} in ${config.chdir}`];
+  const located = locateModule(config.module, config.chdir);
+  return 'problem' in located ? [located.problem] : [];
 }
 
 /** One line for each setting: key, value in force, where it came from. */

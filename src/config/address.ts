@@ -142,7 +142,7 @@ export interface AppName {
   readonly export: string | null;
 }
 
-/** "app.js", "./dist/server.mjs:app", "@scope/package:createApp". */
+/** "app.js", "./dist/server.mjs:app", "@scope/package:createApp('production')". */
 export const appName: Kind<AppName> = {
   expected: 'MODULE or MODULE:EXPORT such as app.js:app',
   placeholder: 'MODULE[:EXPORT]',
@@ -150,11 +150,9 @@ export const appName: Kind<AppName> = {
   flag: 'value',
   read(raw) {
     if (typeof raw !== 'string' || raw === '' || raw.includes('\0')) return new Unfit();
-    const at = raw.lastIndexOf(':');
-    if (at === -1) return { module: raw, export: null };
-    const name = raw.slice(at + 1);
-    if (at === 0 || !/^[\p{ID_Start}$_][\p{ID_Continue}$.]*$/u.test(name)) return new Unfit();
-    return { module: raw.slice(0, at), export: name };
+    if (!raw.includes(':')) return { module: raw, export: null };
+    const match = /^(.+?):([\p{ID_Start}$_][\p{ID_Continue}$.]*(?:\(.*\))?)$/u.exec(raw);
+    return match === null ? new Unfit() : { module: match[1]!, export: match[2]! };
   },
   show: (app) => (app.export === null ? app.module : `${app.module}:${app.export}`),
 };

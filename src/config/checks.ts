@@ -3,6 +3,7 @@
 import { lookup } from 'node:dns/promises';
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { checkAccessLogFormat } from './access-log-format.ts';
 import { findGroup, findUser } from './accounts.ts';
 import { showBind } from './address.ts';
 import { quote } from './assignment.ts';
@@ -41,6 +42,9 @@ export async function checkConfig(
   for (const address of bind)
     if (address.kind === 'unix' && Buffer.byteLength(address.path) > socketPathBytesMax)
       cannot('bind', showBind(address), `its path is longer than ${socketPathBytesMax} bytes`);
+
+  const formatFault = checkAccessLogFormat(config.accessLogformat);
+  if (formatFault !== null) cannot('accessLogformat', config.accessLogformat, formatFault);
 
   // Only root can become someone else; the arbiter says so to everyone else.
   if (process.getuid?.() === 0) {

@@ -2,7 +2,7 @@
 // biome-ignore-all format: one line each, as they are made
 
 export interface PorticoConfig {
-  /** The app: file or package, and the name of its export. The argument of the command line. `MODULE` is a file (relative to `chdir`) or a package: ESM, CommonJS or TypeScript. Without `:EXPORT`, the first of `default`, `app`, `application`, `server`, `handler` is taken. A file that is named like a command (`status`) is written `./status`. Default: `none`. */
+  /** The app: file or package, and the name of its export. The argument of the command line. `MODULE` is a file (relative to `chdir`) or a package: ESM, CommonJS or TypeScript. `EXPORT` is a name, or a call with literal arguments: `create("production", 2)`. Without `:EXPORT`, the first of `default`, `app`, `application`, `server`, `handler` is taken. A file that is named like a command (`status`) is written `./status`. Default: `none`. */
   readonly app?: string | null | undefined;
   /** Working directory of the app; relative paths start here. All relative paths in settings start here. Itself it is relative to the config file that sets it, else to where Portico was started. Default: `.`. */
   readonly chdir?: string | undefined;

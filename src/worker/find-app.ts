@@ -3,12 +3,12 @@
 
 import type { Server } from 'node:http';
 import type { Config } from '../config/config.ts';
+import { locateModule } from '../config/module-file.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type App, adaptApp, callFactory, describeValue, expectedApps } from './adapt-app.ts';
 import { BootError, describeError } from './boot-error.ts';
 import type { Capture } from './listen-capture.ts';
 import { type LoadedModule, loadModule } from './load-app.ts';
-import { findModule } from './module-path.ts';
 import {
   type ExportSpec,
   listExports,
@@ -33,7 +33,9 @@ export async function findApp(options: FindOptions): Promise<App> {
   if (config.module === null)
     throw new BootError(4, 'No MODULE is given: there is no app to load.');
   const spec = config.export === null ? null : parseExport(config.export);
-  const file = findModule(config.module, config.chdir);
+  const located = locateModule(config.module, config.chdir);
+  if ('problem' in located) throw new BootError(4, located.problem);
+  const { file } = located;
   process.argv[1] = file;
   const module = await loadModule({ file, cacheDir });
   if (spec !== null) return namedApp(module, spec);

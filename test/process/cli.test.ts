@@ -157,7 +157,7 @@ All options:   portico --help
     assert.deepEqual(await check('nope.js'), {
       code: 1,
       stdout: '',
-      stderr: `portico: Cannot find the app "nope.js" in ${cwd}\n`,
+      stderr: `portico: Cannot find the module "nope.js" in ${cwd}.\n`,
     });
     assert.deepEqual(await check(), {
       code: 1,

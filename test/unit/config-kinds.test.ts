@@ -246,6 +246,7 @@ test('an app is MODULE or MODULE:EXPORT', () => {
     ['app.js', { module: 'app.js', export: null }],
     ['./dist/app.js:app', { module: './dist/app.js', export: 'app' }],
     ['@scope/pkg:createApp', { module: '@scope/pkg', export: 'createApp' }],
+    [`app.js:create('a:b', 1)`, { module: 'app.js', export: `create('a:b', 1)` }],
     ['app:exports.app', { module: 'app', export: 'exports.app' }],
   ]);
   refuses(appName, ['', ':app', 'app.js:', 'app.js:a-b', 'app.js:1', 'a\0b', null, 7, ...odd]);
