@@ -115,5 +115,6 @@ test('TERM: what is under way is finished, then all leave with 0', async (t) => 
   assert.equal(response.body, 'POST /last 10');
   client.leave();
   assert.equal(await portico.exited, 0);
+  assert.doesNotMatch(portico.log(), /did not finish in time/);
   await assert.rejects(fetch(portico.origin));
 });
