@@ -423,3 +423,13 @@ test('what is still open at the deadline of a drain is cut', async (t) => {
   assert.deepEqual(await settledAs(edge), ['SHUTTING_DOWN', 503]);
   await client.ended();
 });
+
+test('a second drain may be in more of a hurry, and both resolve', async (t) => {
+  const edge = await startEdge(t, silent);
+  edge.connect().send(GET);
+  await edge.until('request', () => edge.heard[0]);
+  const first = edge.listener.drain(10_000);
+  await edge.listener.drain(20);
+  await first;
+  assert.equal(edge.listener.connections, 0);
+});

@@ -89,13 +89,11 @@ export class Http1Connection implements ParserEvents {
 
   /** `isBorrowed`: the chunk is only ours until this returns. */
   onBytes(chunk: Buffer, isBorrowed: boolean): void {
-    if (!this.mayParse()) {
-      this.discard(chunk.length);
-      return;
-    }
-    this.isBorrowed = isBorrowed;
-    this.nowMs = performance.now();
-    this.take(this.kept === null ? chunk : this.withKept(chunk));
+    if (this.mayParse()) {
+      this.isBorrowed = isBorrowed;
+      this.nowMs = performance.now();
+      this.take(this.kept === null ? chunk : this.withKept(chunk));
+    } else this.discard(chunk.length);
   }
 
   private take(chunk: Buffer): void {
@@ -116,7 +114,7 @@ export class Http1Connection implements ParserEvents {
     this.flush();
     // A refused request was answered within the loop.
     if (this.phase === 'busy' && this.exchange === null && !this.messageOpen) this.nextRequest();
-    if (this.phase === 'idle' && this.isLast()) this.linger();
+    else if (this.phase === 'idle' && this.isLast()) this.linger();
   }
 
   /** Nothing more will come, or nothing more is wanted. */
@@ -268,7 +266,8 @@ export class Http1Connection implements ParserEvents {
     this.spareBytes = DISCARD_BYTES_MAX;
     const isGathered = this.taking && this.output.pending < RESPONSE_BUFFER_BYTES;
     if (!isGathered) this.output.flush();
-    if (!this.socket.writableNeedDrain) this.finish();
+    // A socket that failed closes in a moment, and then the client has left.
+    if (!this.socket.writableNeedDrain && !this.socket.destroyed) this.finish();
   }
 
   onDrain(): void {

@@ -40,7 +40,8 @@ export interface Listener {
   readonly connections: number;
   readonly requestsInFlight: number;
   /** Stops accepting, answers what is open with Connection: close and closes what is idle; resolves
-   *  when nothing is open. What is open after `deadlineMs` from now is cut. */
+   *  when nothing is open. What is open after `deadlineMs` from now is cut. A second call may
+   *  bring the deadline nearer. */
   drain(deadlineMs: number): Promise<void>;
 }
 
@@ -55,8 +56,8 @@ class ListenerHub implements Hub {
   isDraining = false;
   coarseNowMs = performance.now();
   requestsInFlight = 0;
-  /** Called when the last connection of a drain has closed. */
-  onEmpty: (() => void) | null = null;
+  /** Called when the last connection has closed. */
+  readonly onEmpty: (() => void)[] = [];
 
   private dirty: Http1Connection[] = [];
   private timer: NodeJS.Timeout | null = null;
@@ -82,7 +83,7 @@ class ListenerHub implements Hub {
     if (this.open.size > 0) return;
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
-    this.onEmpty?.();
+    for (const tell of this.onEmpty.splice(0)) tell();
   }
 
   flushSoon(connection: Http1Connection): void {
@@ -176,7 +177,7 @@ async function drain(hub: ListenerHub, deadlineMs: number): Promise<void> {
     }, deadlineMs),
   ];
   await new Promise<void>((resolve) => {
-    hub.onEmpty = resolve;
+    hub.onEmpty.push(resolve);
   });
   for (const timer of timers) clearTimeout(timer);
 }

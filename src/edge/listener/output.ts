@@ -2,8 +2,8 @@
 
 import type { Socket } from 'node:net';
 
-/** Up to here pieces are copied into one buffer: 1 µs at most, where a writev of a string and
- *  buffers costs 3 µs. Above, copying would cost more. */
+/** Up to here pieces are copied into one buffer: for a small answer that costs no more than a writev
+ *  of them, and over TLS it is one record. Above, copying would cost more. */
 const COMBINE_BYTES = 16 * 1024;
 
 /** The order is text, bytes, more: most responses need only the first two. */
