@@ -24,6 +24,8 @@ export function parseInvocation(argv: readonly string[]): Invocation {
   const problems = more.map(
     (word) => `Unexpected argument ${JSON.stringify(word)}${hint(first!, more)}`,
   );
+  if (asks(flags, 'json') && !asks(flags, 'print'))
+    problems.push('Cannot use --json alone: it is for --print-config and portico status');
   return {
     command: 'run',
     app: first ?? null,
