@@ -6,7 +6,11 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { Fields, HttpVersion } from '../../src/http/exchange.ts';
-import { nodeHttpOptions, serveNodeHttp } from '../../src/nodehttp/adapter.ts';
+import {
+  type NodeHttpOptions,
+  nodeHttpOptions,
+  serveNodeHttp,
+} from '../../src/nodehttp/adapter.ts';
 import { type FakeExchange, fakeExchange } from './exchange.ts';
 import { type DifferenceId, differences } from './nodehttp-differences.ts';
 
@@ -40,6 +44,8 @@ export interface CaseContext {
 export interface Case {
   readonly request?: CaseRequest;
   readonly serverOptions?: http.ServerOptions;
+  /** Of the adapter, where they are not those of the test's server. */
+  readonly options?: NodeHttpOptions;
   readonly prepare?: (server: http.Server, context: CaseContext) => void;
   /** Parts that are known to differ, with the reason in nodehttp-differences.ts. */
   readonly differs?: {
