@@ -102,7 +102,9 @@ export function edgeExited(turn: Turn, event: Extract<Event, { kind: 'exit' }>):
   const how = describeExit(event);
   const name = nameOf('edge', edge);
   if (edge.phase === 'dying' || edge.phase === 'draining') {
-    log(turn, event.code === 0 ? 'info' : 'warning', `${name} has left: ${how}`);
+    // A signal that was sent is no news; a drain that ends in anything but 0 is.
+    const isExpected = edge.phase === 'dying' || event.code === 0;
+    log(turn, isExpected ? 'info' : 'warning', `${name} has left: ${how}`);
   } else if (turn.state.phase.name === 'stopping') {
     log(turn, 'warning', `${name} ended before it was asked to: ${how}`);
   } else edgeFailed(turn, edge, `it ended unexpectedly: ${how}`, 3);

@@ -136,7 +136,9 @@ export function workerExited(turn: Turn, event: Extract<Event, { kind: 'exit' }>
   const how = describeExit(event);
   const name = nameOf('worker', worker);
   if (worker.phase === 'dying' || worker.phase === 'draining') {
-    log(turn, event.code === 0 ? 'info' : 'warning', `${name} has left: ${how}`);
+    // A signal that was sent is no news; a drain that ends in anything but 0 is.
+    const isExpected = worker.phase === 'dying' || event.code === 0;
+    log(turn, isExpected ? 'info' : 'warning', `${name} has left: ${how}`);
   } else if (turn.state.phase.name === 'stopping') {
     log(turn, 'warning', `${name} ended before it was asked to: ${how}`);
   } else if (worker.phase === 'booting') {

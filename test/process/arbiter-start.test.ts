@@ -1,0 +1,147 @@
+// The arbiter as a process over fake children: how it starts, when it does not, and how it stops.
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isGone, startArbiter, tempDir, until } from '../helpers/arbiter.ts';
+
+test('starts, says where it listens, and leaves nothing behind', async (t) => {
+  const dir = tempDir(t);
+  const pid = join(dir, 'portico.pid');
+  const socket = join(dir, 'public.sock');
+  const arbiter = await startArbiter(t, {
+    pid,
+    umask: 0o027,
+    bind: [
+      { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      { kind: 'unix', path: socket },
+    ],
+  });
+  assert.match(
+    arbiter.log(),
+    /Starting portico test[\s\S]*Using worker: async[\s\S]*Booting worker/,
+  );
+  assert.equal(readFileSync(pid, 'utf8'), `${arbiter.pid}\n`);
+  assert.equal(statSync(socket).mode & 0o777, 0o750);
+  assert.equal(statSync(arbiter.runtimeDir).mode & 0o777, 0o700);
+  assert.equal(statSync(join(arbiter.runtimeDir, 'control.sock')).mode & 0o777, 0o600);
+  const edge = await arbiter.edge();
+  assert.ok(edge.workers.length >= 1);
+  const status = await arbiter.statusIs('two workers', ({ workers }) =>
+    workers.every(({ phase }) => phase === 'serving'),
+  );
+  assert.equal(status.arbiter.pid, arbiter.pid);
+  assert.equal(status.arbiter.phase, 'running');
+  assert.equal(status.edges[0]?.status?.requestsServed, 7);
+  assert.deepEqual(
+    status.workers.map(({ slot }) => slot),
+    [1, 2],
+  );
+  arbiter.signal('SIGTERM');
+  assert.equal(await arbiter.exited, 0);
+  for (const path of [pid, socket, arbiter.runtimeDir]) assert.ok(!existsSync(path), path);
+});
+
+test('an app that fails at the first start ends the program with its exit code', async (t) => {
+  const failed = await startArbiter(t, { env: { FAKE_WORKER: 'boot-failed' } }, { waits: false });
+  assert.equal(await failed.exited, 4);
+  await failed.logged(/failed to boot: Cannot find module app\.js/);
+  const ended = await startArbiter(t, { env: { FAKE_WORKER: 'exit-at-boot' } }, { waits: false });
+  assert.equal(await ended.exited, 3);
+  await ended.logged(/it ended before it was ready: exit code 7/);
+  const lost = await startArbiter(t, { chdir: '/does/not/exist' }, { waits: false });
+  assert.equal(await lost.exited, 3);
+  const stranger = await startArbiter(
+    t,
+    { env: { FAKE_WORKER: 'foreign-socket' } },
+    { waits: false },
+  );
+  assert.equal(await stranger.exited, 3);
+  await stranger.logged(/sockets that are not its own/);
+});
+
+test('an edge that fails at the first start ends the program', async (t) => {
+  const arbiter = await startArbiter(t, { env: { FAKE_EDGE: 'refuse' } }, { waits: false });
+  assert.equal(await arbiter.exited, 1);
+  await arbiter.logged(/edge 1 \(pid \d+\) could not start: as the test asked/);
+});
+
+test('INT is quick, also with children that will not leave', async (t) => {
+  const arbiter = await startArbiter(
+    t,
+    { gracefulTimeoutMs: 60_000, env: { FAKE_WORKER: 'stuck' } },
+    { env: { FAKE_EDGE: 'stuck' } },
+  );
+  const { edges, workers } = await arbiter.status();
+  arbiter.signal('SIGINT');
+  assert.equal(await arbiter.exited, 0);
+  for (const { pid } of [...edges, ...workers]) assert.ok(isGone(pid as number));
+});
+
+test('a second TERM is in a hurry', async (t) => {
+  const arbiter = await startArbiter(
+    t,
+    { gracefulTimeoutMs: 60_000 },
+    { env: { FAKE_EDGE: 'stuck' } },
+  );
+  arbiter.signal('SIGTERM');
+  await arbiter.statusIs('stopping', ({ arbiter: { phase } }) => phase === 'stopping');
+  arbiter.signal('SIGTERM');
+  assert.equal(await arbiter.exited, 0);
+});
+
+test('stop is answered when everything has ended', async (t) => {
+  const arbiter = await startArbiter(t);
+  const pids = await arbiter.serving();
+  assert.deepEqual(await arbiter.ask({ command: 'stop' }), { ok: true, command: 'stop' });
+  for (const pid of pids) assert.ok(isGone(pid));
+  assert.equal(await arbiter.exited, 0);
+});
+
+test('children leave when the arbiter is killed, and the next start cleans up', async (t) => {
+  const dir = tempDir(t);
+  const runtimeDir = join(dir, 'run');
+  const changes = { runtimeDir, bind: [{ kind: 'unix', path: join(dir, 'p.sock') }] } as const;
+  const killed = await startArbiter(t, changes, { waits: false });
+  await killed.logged(/Listening at: unix:/);
+  const pids = [...killed.log().matchAll(/with pid: (\d+)/g)].map(([, pid]) => Number(pid));
+  assert.equal(pids.length, 3);
+  killed.signal('SIGKILL');
+  assert.equal(await killed.exited, 'SIGKILL');
+  await until('the children to leave', () => (pids.every(isGone) ? true : null));
+  assert.ok(existsSync(join(runtimeDir, 'control.sock')));
+  const next = await startArbiter(t, changes, { waits: false });
+  await next.logged(/Listening at: unix:/);
+});
+
+test('an address, a runtime directory or a pidfile of somebody else stops the start', async (t) => {
+  const dir = tempDir(t);
+  const pid = join(dir, 'portico.pid');
+  const first = await startArbiter(t, { pid });
+  const port = Number(new URL((await first.status()).binds[0]?.url ?? '').port);
+  const refusals = [
+    [{ bind: [{ kind: 'tcp', host: '127.0.0.1', port } as const] }, /in use by another program/],
+    [{ runtimeDir: first.runtimeDir }, /is another instance's/],
+    [{ pid }, /Already running with pid/],
+    [{ bind: [{ kind: 'tcp', host: '192.0.2.1', port: 0 } as const] }, /does not have the address/],
+    [{ bind: [{ kind: 'unix', path: join(dir, 'none', 'x') } as const] }, /Cannot listen at/],
+    [{ runtimeDir: join(dir, 'x'.repeat(90)) }, /too long for Unix sockets/],
+    [{ user: 'no-such-user' }, /There is no user "no-such-user"/],
+    [{ errorLogfile: dir }, /Cannot open the error log/],
+  ] as const;
+  for (const [changes, why] of refusals) {
+    const refused = await startArbiter(t, changes, { waits: false });
+    assert.equal(await refused.exited, 1, String(why));
+    await refused.logged(why);
+  }
+  assert.equal((await first.status()).arbiter.phase, 'running');
+  assert.equal(readFileSync(pid, 'utf8'), `${first.pid}\n`);
+  // Ours no more: whoever wrote it wants it.
+  writeFileSync(pid, '1\n');
+  await first.ask({ command: 'stop' });
+  assert.equal(readFileSync(pid, 'utf8'), '1\n');
+  writeFileSync(pid, '999999999\n');
+  const next = await startArbiter(t, { pid });
+  assert.equal(readFileSync(pid, 'utf8'), `${next.pid}\n`, 'a stale pidfile is replaced');
+});

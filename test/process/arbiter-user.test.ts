@@ -1,0 +1,92 @@
+// Who the processes run as: --user and --group as root, and everything as somebody unprivileged.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { startArbiter, tempDir } from '../helpers/arbiter.ts';
+
+const isRoot = process.getuid?.() === 0;
+const asRoot = { skip: isRoot ? false : 'only root can start processes as somebody else' };
+const nobody = 65534;
+
+/** Whether somebody else may read this program; a clone in a home directory is often closed. */
+function isReadable(): boolean {
+  if (!isRoot) return true;
+  try {
+    const args = ['-e', 'require("fs").readFileSync(process.argv[1])', resolve('package.json')];
+    execFileSync(process.execPath, args, { uid: nobody, gid: nobody, stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const asNobody = {
+  skip: asRoot.skip || (isReadable() ? false : 'other users may not read this directory'),
+};
+
+function uidOf(pid: number): number {
+  return statSync(`/proc/${pid}`).uid;
+}
+
+test('--user: the arbiter stays root, edges and workers do not', asNobody, async (t) => {
+  const arbiter = await startArbiter(t, { user: 'nobody', workers: 1 });
+  const { edges, workers } = await arbiter.statusIs('numbers', ({ workers: [worker] }) =>
+    worker?.rssBytes ? worker.rssBytes > 0 : false,
+  );
+  assert.equal(uidOf(arbiter.pid), 0);
+  assert.deepEqual(
+    [...edges, ...workers].map(({ pid }) => uidOf(pid as number)),
+    [nobody, nobody],
+  );
+  const { status } = edges[0] as (typeof edges)[number];
+  assert.equal(status?.requestsServed, 7);
+  assert.equal(statSync(arbiter.runtimeDir).mode & 0o777, 0o711);
+  const dir = statSync(join(arbiter.runtimeDir, 'workers'));
+  assert.deepEqual([dir.mode & 0o777, dir.uid], [0o700, nobody]);
+  const control = statSync(join(arbiter.runtimeDir, 'control.sock'));
+  assert.deepEqual([control.mode & 0o777, control.uid], [0o600, 0]);
+  // None of root's groups went along.
+  const groups = readFileSync(`/proc/${workers[0]?.pid}/status`, 'utf8').match(/^Groups:(.*)$/m);
+  assert.equal(groups?.[1]?.trim(), '');
+  assert.equal((await arbiter.ask({ command: 'stop' })).ok, true);
+});
+
+test('without root: everything works, and --user of another is refused', asNobody, async (t) => {
+  const base = tempDir(t);
+  const identity = { uid: nobody, gid: nobody };
+  chownSync(base, nobody, nobody);
+  const env = { XDG_RUNTIME_DIR: base };
+  const options = { ...identity, ownRuntimeDir: false, env };
+  const arbiter = await startArbiter(t, { workers: 1 }, options);
+  assert.equal(uidOf(arbiter.pid), nobody);
+  const dir = join(base, 'portico', String(arbiter.pid));
+  assert.deepEqual([statSync(dir).mode & 0o777, statSync(dir).uid], [0o700, nobody]);
+  const refused = await startArbiter(t, { user: 'root' }, { ...options, waits: false });
+  assert.equal(await refused.exited, 1);
+  await refused.logged(/Only root can start processes as another user/);
+});
+
+test('a runtime directory that others own or can write is refused', asRoot, async (t) => {
+  const dir = tempDir(t);
+  const foreign = join(dir, 'foreign');
+  mkdirSync(foreign);
+  chownSync(foreign, nobody, nobody);
+  const open = join(dir, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  const link = join(dir, 'link');
+  symlinkSync(dir, link);
+  const refusals = [
+    [foreign, /belongs to another user/],
+    [open, /can be written by other users/],
+    [link, /is no directory/],
+  ] as const;
+  for (const [runtimeDir, why] of refusals) {
+    const refused = await startArbiter(t, { runtimeDir }, { waits: false });
+    assert.equal(await refused.exited, 1);
+    await refused.logged(why);
+  }
+});
