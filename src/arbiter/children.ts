@@ -106,7 +106,10 @@ export function createChildren(options: ChildrenOptions): Children {
     },
     tellWorker: (id, message) => workers.get(id)?.channel.send(message),
     kill(role, id, signal) {
-      (role === 'edge' ? edges : workers).get(id)?.child.kill(signal);
+      const child = (role === 'edge' ? edges : workers).get(id)?.child;
+      // A process that could not be started has pid 0 inside libuv until its 'error' is out:
+      // kill() would reach the whole process group, ourselves and our parent's among them.
+      if (child?.pid !== undefined) child.kill(signal);
     },
     abandon() {
       for (const { child, channel } of [...edges.values(), ...workers.values()]) {

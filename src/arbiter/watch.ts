@@ -8,6 +8,8 @@ import { join, relative, sep } from 'node:path';
 const directoriesMax = 4096;
 /** An editor or a compiler writes several files one after another: they are one change. */
 const quietMs = 200;
+/** Files that change all the time (a build that watches) don't put the reload off for ever. */
+const patienceMs = 1000;
 
 export interface WatchOptions {
   readonly dir: string;
@@ -22,6 +24,7 @@ export function watchFiles(options: WatchOptions): () => void {
   const { dir, ignored, onChange, onProblem } = options;
   const watchers = new Map<string, FSWatcher>();
   let timer: NodeJS.Timeout | null = null;
+  let firstChangeMs = 0;
   let isFull = false;
 
   function counts(path: string): boolean {
@@ -68,8 +71,14 @@ export function watchFiles(options: WatchOptions): () => void {
     // A directory that is gone closes its watch, one that is new gets one.
     forget(path);
     if (isDirectory(path)) watchDir(path);
-    if (timer !== null) clearTimeout(timer);
-    timer = setTimeout(() => onChange(relative(dir, path)), quietMs);
+    const now = performance.now();
+    if (timer === null) firstChangeMs = now;
+    else clearTimeout(timer);
+    const waitMs = Math.max(0, Math.min(quietMs, firstChangeMs + patienceMs - now));
+    timer = setTimeout(() => {
+      timer = null;
+      onChange(relative(dir, path));
+    }, waitMs);
     timer.unref();
   }
 

@@ -97,5 +97,3 @@ export interface EdgeStatus {
     readonly served: number;
   }[];
 }
-
-export type Message = ToEdge | FromEdge | ToWorker | FromWorker;
