@@ -276,13 +276,12 @@ export class Encoder {
     this.grow(bytes);
   }
 
-  /** What is sealed stays where it is, so its frames can't be changed any more. */
+  /** What is sealed stays where it is. The last frame, if a piece is about to be joined to it, is not. */
   private grow(bytes: number): void {
     const { buffer, sealedLength } = this;
     const rest = this.length - sealedLength;
     this.buffer = Buffer.allocUnsafeSlow(Math.max(rest + bytes, 2 * buffer.length));
     buffer.copy(this.buffer, 0, sealedLength, this.length);
-    if (this.lastAt < sealedLength) this.lastStream = 0;
     this.lastAt -= sealedLength;
     this.length = rest;
     this.sealedLength = 0;

@@ -97,7 +97,6 @@ class WorkerEnd implements WorkerLink, ExchangeOwner, FrameSink {
 
   settleLater(exchange: WorkerExchange): void {
     this.settling.push(exchange);
-    this.outbox.schedule();
   }
 
   settled(): void {
