@@ -106,7 +106,7 @@ export class WorkerExchange extends SendingHalf implements Exchange {
 
   consumed(bytes: number): void {
     if (this.isOver || this.isRequestEnded) return;
-    if (this.wantsContinue && !this.hasResponded) this.inform(100, noFields);
+    if (this.wantsContinue) this.inform(100, noFields);
     this.owedBytes = Math.min(this.owedBytes + bytes, this.uncreditedBytes);
     this.giveCredit();
   }

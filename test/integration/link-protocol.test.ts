@@ -174,6 +174,27 @@ test('a RESET is answered with one, so that the edge knows when the id is free',
   assert.equal(pair.closes.length, 0);
 });
 
+test('an edge that sends single bytes and reads no credit fills no memory', async () => {
+  const peer = await falseEdge();
+  peer.send(post(1));
+  const handling = await pair.handling(0);
+  peer.socket.pause();
+  const { outbox } = pair.worker as unknown as { outbox: { encoder: { bytes: number } } };
+  let gatheredMax = 0;
+  handling.onRequestData = (chunk) => {
+    handling.exchange.consumed(chunk.length);
+    gatheredMax = Math.max(gatheredMax, outbox.encoder.bytes);
+  };
+  // 400,000 frames, for which 4.8 MB of credit would be due. It is held back when the socket is
+  // full, and so the window comes to its end.
+  const frame = Buffer.from([1, 0, 0, wire.DATA, 1, 0, 0, 0, 120]);
+  const frames = Buffer.concat(new Array(4000).fill(frame));
+  for (let count = 0; count < 100; count++) peer.socket.write(frames);
+  await until(() => pair.closes.length > 0, 'the link is gone');
+  assert.match(pair.closes[0]?.detail ?? '', /DATA beyond the window/);
+  assert.ok(gatheredMax <= wire.FLUSH_BYTES + 1000, `${gatheredMax} bytes were gathered`);
+});
+
 async function falseWorker(): Promise<{ peer: Peer; heard: Hearing[]; open(): Hearing }> {
   pair = new LinkPair();
   let peer: Peer | null = null;
