@@ -82,7 +82,8 @@ export class NodeExchange
     this.server = options.server;
     const Socket = exchange.client.scheme === 'https' ? ExchangeTlsSocket : ExchangeSocket;
     this.socket = new Socket(this, options.server);
-    this.request = makeRequest(exchange.request, this.socket, options);
+    const { request, bodyLength } = exchange;
+    this.request = makeRequest(request, bodyLength, this.socket, options);
     this.response = makeResponse(this, this.request, this.socket, options);
     if (options.server?.timeout) this.socket.setTimeout(options.server.timeout);
   }

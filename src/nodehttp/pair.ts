@@ -6,7 +6,7 @@
 
 import http from 'node:http';
 import { getDefaultHighWaterMark } from 'node:stream';
-import type { Fields, RequestHead } from '../http/exchange.ts';
+import type { BodyLength, Fields, RequestHead } from '../http/exchange.ts';
 import type {
   RequestClass,
   RequestInternals,
@@ -47,6 +47,7 @@ const nodeFinish = (http.ServerResponse.prototype as ResponseInternals)._finish;
 
 export function makeRequest(
   head: RequestHead,
+  bodyLength: BodyLength,
   socket: ExchangeSocket,
   options: NodeHttpOptions,
 ): RequestInternals {
@@ -62,8 +63,17 @@ export function makeRequest(
   request.url = target;
   if (options.server !== null && 'joinDuplicateHeaders' in options.server)
     request.joinDuplicateHeaders = options.server.joinDuplicateHeaders === true;
-  request._addHeaderLines(fields, fields.length);
+  const seen = bodyLength === 'unknown' ? withTransferEncoding(fields) : fields;
+  request._addHeaderLines(seen, seen.length);
   return request;
+}
+
+/** The edge takes the framing off, but body parsers read content only where Content-Length or
+ *  Transfer-Encoding announce it (type-is, used by Express and Koa). */
+function withTransferEncoding(fields: Fields): Fields {
+  for (let index = 0; index < fields.length; index += 2)
+    if (fields[index]!.toLowerCase() === 'transfer-encoding') return fields;
+  return [...fields, 'Transfer-Encoding', 'chunked'];
 }
 
 export function makeResponse(

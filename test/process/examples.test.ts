@@ -26,6 +26,14 @@ for (const name of names.filter((name) => name !== 'welcome')) {
     const echo = await fetch(`${origin}/api/echo`, { method: 'POST', body });
     assert.equal(echo.status, 201);
     assert.deepEqual(await echo.json(), { echo: { text: 'some text' } });
+    // Of unknown length: body parsers read it only where Transfer-Encoding announces it.
+    const chunked = await fetch(`${origin}/api/echo`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: new Blob([body.toString()]).stream(),
+      duplex: 'half',
+    } as RequestInit);
+    assert.deepEqual(await chunked.json(), { echo: { text: 'some text' } });
 
     const stream = await fetch(`${origin}/api/stream`);
     const pieces: string[] = [];
