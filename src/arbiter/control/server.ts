@@ -1,6 +1,5 @@
 // The control socket's server: takes one request a connection, hands it to the loop, sends its reply.
 
-import { chmodSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createLineReader } from '../../ipc/lines.ts';
 import { checkRequest, type Reply, type Request, requestBytesMax } from './protocol.ts';
@@ -73,7 +72,6 @@ export function openControlServer(
       server.listen(path, () => {
         server.off('error', reject);
         server.on('error', () => {});
-        chmodSync(path, 0o600);
         resolve({ reply: answer, close: () => void server.close() });
       });
     } finally {
