@@ -10,6 +10,7 @@ ensureProgram();
 const dist = (file) => import(pathToFileURL(join(root, 'dist', file)).href);
 const { settings } = await dist('config/settings.js');
 const { groups } = await dist('config/setting.js');
+const { mountFields } = await dist('config/static-mounts.js');
 const { catalogue } = await dist('errors/catalogue.js');
 
 const pages = {
@@ -112,7 +113,8 @@ function groupSection(group) {
   return `## ${group}\n\n${rows.map(settingSection).join('\n')}`;
 }
 
-function settingSection({ key, short, flags, env, alsoEnv, kind, defaultText, help, doc, known }) {
+function settingSection(row) {
+  const { key, short, flags, env, alsoEnv, kind, defaultText, help, doc, table, known } = row;
   const flag =
     flags.length === 0 ? '`MODULE[:EXPORT]`, the argument' : flagsText(short, flags, kind);
   const facts = [
@@ -133,7 +135,7 @@ ${sentence(help)}${doc === '' ? '' : ` ${doc}`}
 | | |
 | --- | --- |
 ${rows.join('\n')}
-`;
+${table === '' ? '' : `\n${table}\n`}`;
 }
 
 function flagsText(short, flags, kind) {
@@ -192,6 +194,15 @@ function configType() {
 
 export interface PorticoConfig {
 ${fields.join('\n')}
+}
+
+/** A directory of static files and how it is served. */
+export interface StaticMountInput {
+  /** Starts with "/"; matches whole path segments. */
+  readonly prefix: string;
+  /** Relative to \`chdir\`. */
+  readonly dir: string;
+${mountFields.map(({ key, kind, help, default: value }) => `  /** ${help}. Default: \`${kind.show(value)}\`. */\n  readonly ${key}?: ${kind.inputType} | undefined;`).join('\n')}
 }
 `;
 }

@@ -1,8 +1,8 @@
 // The public API: what a portico.config.ts may import.
 
-import type { PorticoConfig } from './config/portico-config.ts';
+import type { PorticoConfig, StaticMountInput } from './config/portico-config.ts';
 
-export type { PorticoConfig };
+export type { PorticoConfig, StaticMountInput };
 
 /** Settings, or a function that returns them when it is called. */
 export type PorticoConfigExport =

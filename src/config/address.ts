@@ -1,8 +1,8 @@
-// Reads the addresses and names that settings hold: where to listen, whom to trust, what to mount, which app.
+// Reads the addresses and names that settings hold: where to listen, whom to trust, which app.
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { trustEntryFault } from '../http/trust.ts';
-import type { BindAddress, StaticMount } from './config.ts';
+import type { BindAddress } from './config.ts';
 import { type Kind, Unfit } from './kinds.ts';
 
 /** "HOST:PORT", "[::]:PORT", ":PORT" (all IPv4 addresses, as Gunicorn has it), "unix:PATH". */
@@ -62,46 +62,6 @@ export const trustedPeer: Kind<string> = {
   },
   show: (value) => value,
 };
-
-const mountExpected = '/prefix=DIR, where the prefix starts with "/"';
-
-const mountItem: Kind<StaticMount> = {
-  expected: mountExpected,
-  placeholder: '/PREFIX=DIR',
-  inputType: 'string',
-  flag: 'value',
-  read(raw) {
-    if (typeof raw !== 'string') return new Unfit();
-    const at = raw.indexOf('=');
-    return at === -1 ? new Unfit() : mount(raw.slice(0, at), raw.slice(at + 1));
-  },
-  show: ({ prefix, dir }) => `${prefix}=${dir}`,
-};
-
-/** ["/static=public"], "/static=public,/media=media" or { '/static': 'public' }; directories as given. */
-export const staticMounts: Kind<StaticMount[]> = {
-  expected: mountExpected,
-  placeholder: mountItem.placeholder,
-  inputType: 'string | readonly string[] | Readonly<Record<string, string>>',
-  flag: 'repeat',
-  read(raw) {
-    const parts = typeof raw === 'string' ? raw.split(',').map((part) => part.trim()) : raw;
-    if (parts === null || typeof parts !== 'object') return new Unfit();
-    const mounts = Array.isArray(parts)
-      ? parts.filter((part) => part !== '').map((part) => mountItem.read(part))
-      : Object.entries(parts).map(([prefix, dir]) => mount(prefix, dir));
-    return mounts.find((one) => one instanceof Unfit) ?? (mounts as StaticMount[]);
-  },
-  show: (mounts) => mounts.map(mountItem.show).join(', ') || 'none',
-};
-
-function mount(prefix: string, dir: unknown): StaticMount | Unfit {
-  // It is compared with the decoded, resolved path: what such a path can't hold would never match.
-  const fits = /^\/[^?#%\0-\x1f]*$/.test(prefix) && !/(^|\/)\.\.?(\/|$)|\/\//.test(prefix);
-  if (!fits || typeof dir !== 'string' || dir === '' || dir.includes('\0')) return new Unfit();
-  // A mount matches whole segments, so "/static/" and "/static" are one and the same.
-  return { prefix: prefix.replace(/\/+$/, '') || '/', dir };
-}
 
 const variableExpected = 'NAME=VALUE';
 

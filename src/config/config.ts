@@ -8,11 +8,32 @@ export type BindAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** A directory whose files are served under a prefix. */
 export interface StaticMount {
   /** Starts with "/"; matches whole path segments. */
   readonly prefix: string;
   /** Absolute. */
   readonly dir: string;
+  /** Names of files that stand for their directory; the first that is there. */
+  readonly index: readonly string[];
+  /** Path in `dir` of the page for navigation to unknown paths; null = they are missing. */
+  readonly fallback: string | null;
+  /** What is no file is the app's. Never together with fallback. */
+  readonly tryFiles: boolean;
+  /** null = no Cache-Control, but for immutable files. */
+  readonly maxAgeMs: number | null;
+  /** auto: files with a hash in their name. */
+  readonly immutable: 'auto' | 'always' | 'never';
+  /** Names and values in turn; validated, and none that the file decides. */
+  readonly headers: readonly string[];
+  /** Names with a leading dot; /.well-known/ is served either way. */
+  readonly dotfiles: 'refuse' | 'allow';
+  /** Directories without an index are listed. */
+  readonly listing: boolean;
+  /** Only for X-Accel-Redirect and X-Sendfile of the app. */
+  readonly internal: boolean;
+  /** Earlier builds whose hashed assets stay available. */
+  readonly keepBuilds: number;
 }
 
 /** What the arbiter, the edge and the workers are told. Plain data: it travels as JSON. */
@@ -72,7 +93,11 @@ export interface Config {
   readonly queueTimeoutMs: number;
   /** 0 = no limit. */
   readonly responseTimeoutMs: number;
+
+  // Static files
   readonly static: readonly StaticMount[];
+  /** Memory for the contents of hot files; 0 = none are kept. */
+  readonly staticCacheBytes: number;
 
   // Logs
   readonly logLevel: LogLevel;

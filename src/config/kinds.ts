@@ -24,11 +24,12 @@ export interface Kind<T> {
 }
 
 const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-/** A Node timer holds at most 2^31 - 1 ms, which is 24.8 days. */
+/** Where no other limit is given: a Node timer holds at most 2^31 - 1 ms, which is 24.8 days. */
 const durationMsMax = 24 * 86_400_000;
 
 /** 30, "30", "30s", "500ms", "1m30s" → milliseconds. A bare number is seconds. */
-export function duration(options: { minMs: number }): Kind<number> {
+export function duration(options: { minMs: number; maxMs?: number }): Kind<number> {
+  const maxMs = options.maxMs ?? durationMsMax;
   const atLeast = options.minMs > 0 ? ` of at least ${showDuration(options.minMs)}` : '';
   return {
     expected: `a duration${atLeast} such as 30, 30s or 500ms`,
@@ -38,7 +39,7 @@ export function duration(options: { minMs: number }): Kind<number> {
     read(raw) {
       const ms = durationMs(raw);
       if (ms === null) return new Unfit();
-      if (ms > durationMsMax) return new Unfit('at most 24d');
+      if (ms > maxMs) return new Unfit(`at most ${showDuration(maxMs)}`);
       return ms < options.minMs ? new Unfit() : ms;
     },
     show: showDuration,

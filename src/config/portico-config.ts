@@ -72,8 +72,10 @@ export interface PorticoConfig {
   readonly queueTimeout?: number | string | undefined;
   /** Longest wait for a response to begin (else 504). 0 is no limit. Once begun, a response may take any time. Default: `1m`. */
   readonly responseTimeout?: number | string | undefined;
-  /** Serve the files of DIR under the prefix; repeatable. In a config file also a map: `{ '/static': 'public' }`. The longest prefix that fits is taken. Default: `none`. */
-  readonly static?: string | readonly string[] | Readonly<Record<string, string>> | undefined;
+  /** Serve the files of DIR under the prefix; repeatable. In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken. Default: `none`. */
+  readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
+  /** Memory of each edge for hot static files; 0: none. Files up to 1 MB are kept; larger ones are read for each request. Default: `64m`. */
+  readonly staticCacheBytes?: number | string | undefined;
   /** Trace, debug, info, warning, error or critical. Default: `info`. */
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | undefined;
   /** Event log as text or json. `text` is as Gunicorn writes it; `json` has one object a line. Default: `text`. */
@@ -84,4 +86,32 @@ export interface PorticoConfig {
   readonly accessLogfile?: string | null | undefined;
   /** Combined, json, or Gunicorn's atoms such as %(h)s. Default: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`. */
   readonly accessLogformat?: string | undefined;
+}
+
+/** A directory of static files and how it is served. */
+export interface StaticMountInput {
+  /** Starts with "/"; matches whole path segments. */
+  readonly prefix: string;
+  /** Relative to `chdir`. */
+  readonly dir: string;
+  /** Files that stand for their directory, the first that is there; `[]` for none. Default: `index.html`. */
+  readonly index?: string | readonly string[] | undefined;
+  /** File that answers navigation to unknown paths (the page of a single-page app); a missing asset stays a 404. Default: `none`. */
+  readonly fallback?: string | null | undefined;
+  /** What is no file here is the app’s, as with `try_files $uri @app`. Default: `off`. */
+  readonly tryFiles?: boolean | undefined;
+  /** Sends `Cache-Control: public, max-age=…`; 0 makes caches ask each time; `null` sends none. Default: `none`. */
+  readonly maxAge?: number | string | null | undefined;
+  /** Whose `Cache-Control` is `public, max-age=31536000, immutable`: files with a hash in their name (`auto`), all, or none. Default: `auto`. */
+  readonly immutable?: boolean | 'auto' | 'always' | 'never' | undefined;
+  /** More fields for what is served from here; a `Cache-Control` among them is the only one. Default: `none`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Names that begin with a dot: a 404, or files as any; `/.well-known/` is always served (RFC 8615). Default: `refuse`. */
+  readonly dotfiles?: 'refuse' | 'allow' | undefined;
+  /** A page that lists a directory which has no index. Default: `off`. */
+  readonly listing?: boolean | undefined;
+  /** Only the app can have these files sent, by X-Accel-Redirect or X-Sendfile; to clients they are not there. Default: `off`. */
+  readonly internal?: boolean | undefined;
+  /** How many earlier builds keep their hashed assets available after a deploy. Default: `0`. */
+  readonly keepBuilds?: number | undefined;
 }

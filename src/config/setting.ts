@@ -43,6 +43,8 @@ export interface Setting<T = unknown> {
   readonly help: string;
   /** More, for the docs; may be ''. */
   readonly doc: string;
+  /** A table of what the value is made of, for the docs; '' for none. */
+  readonly table: string;
   /** The names others know it by: "Gunicorn `timeout`". */
   readonly known: string;
   /** Config fields that are made of it; none only for where the config file itself is. */
@@ -64,6 +66,7 @@ interface Row<F extends keyof Config, T> {
   readonly defaultText?: string;
   readonly help: string;
   readonly doc?: string;
+  readonly table?: string;
   readonly known?: string;
   readonly finish?: (value: T, facts: Facts) => Config[F];
 }
@@ -103,13 +106,14 @@ export function names(key: string, moreFlags: readonly string[] = []) {
 }
 
 function described(
-  row: Pick<Row<keyof Config, unknown>, 'short' | 'group' | 'help' | 'doc' | 'known'>,
+  row: Pick<Row<keyof Config, unknown>, 'short' | 'group' | 'help' | 'doc' | 'table' | 'known'>,
 ) {
   return {
     short: row.short ?? '',
     group: row.group,
     help: row.help,
     doc: row.doc ?? '',
+    table: row.table ?? '',
     known: row.known ?? '',
   };
 }

@@ -5,11 +5,13 @@ import { appSettings } from './settings/app.ts';
 import { connectionSettings } from './settings/connections.ts';
 import { logSettings } from './settings/logs.ts';
 import { processSettings } from './settings/processes.ts';
+import { staticSettings } from './settings/static.ts';
 
 export const settings: readonly Setting[] = [
   ...appSettings,
   ...processSettings,
   ...connectionSettings,
+  ...staticSettings,
   ...logSettings,
 ];
 

@@ -42,6 +42,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     queueTimeoutMs: 10_000,
     responseTimeoutMs: 0,
     static: [],
+    staticCacheBytes: 64 * 1024 ** 2,
     logLevel: 'info',
     logFormat: 'text',
     accessLogfile: null,

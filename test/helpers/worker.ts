@@ -379,6 +379,7 @@ const plainConfig: Config = {
   queueTimeoutMs: 30_000,
   responseTimeoutMs: 0,
   static: [],
+  staticCacheBytes: 0,
   logLevel: 'debug',
   logFormat: 'text',
   accessLogfile: null,

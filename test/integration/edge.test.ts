@@ -6,6 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { staticMount } from '../../src/config/static-mounts.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import { runEdge, until } from '../helpers/running-edge.ts';
 
@@ -55,7 +56,10 @@ test('a reload changes what the next request on an open connection meets', async
     (await client.send('GET /LICENSE HTTP/1.1\r\nHost: a\r\n\r\n').response()).body,
     'GET /LICENSE ',
   );
-  configure({ static: [{ prefix: '/', dir: process.cwd() }], limitRequestLineBytes: 100 });
+  configure({
+    static: [staticMount({ prefix: '/', dir: process.cwd() })],
+    limitRequestLineBytes: 100,
+  });
   const file = await client.send('GET /LICENSE HTTP/1.1\r\nHost: a\r\n\r\n').response();
   assert.match(file.body, /MIT License/);
   assert.throws(() => configure({ forwardedAllowIps: ['nonsense'] }), /nonsense/);

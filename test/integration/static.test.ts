@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { staticMount } from '../../src/config/static-mounts.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import type { RawClient, RawResponse } from '../helpers/raw-client.ts';
 import { runEdge } from '../helpers/running-edge.ts';
@@ -44,8 +45,8 @@ async function start(t: TestContext) {
   execFileSync('mkfifo', [join(dir, 'fifo')]);
   const running = await runEdge(t, {
     static: [
-      { prefix: '/static', dir },
-      { prefix: '/static/docs', dir: docs },
+      staticMount({ prefix: '/static', dir }),
+      staticMount({ prefix: '/static/docs', dir: docs }),
     ],
   });
   const worker = await workerFactory(t)((taken) => taken.reply('app'));

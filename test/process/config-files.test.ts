@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { staticMount } from '../../src/config/static-mounts.ts';
 import { directoryOf, portico } from '../helpers/cli.ts';
 
 /** The settings as the arbiter is told of them. */
@@ -72,7 +73,7 @@ test('relative paths start at chdir, and chdir at the file that sets it', async 
   assert.equal(answer.chdir, `${cwd}/srv`);
   assert.equal(answer.pid, `${cwd}/srv/pid`);
   assert.equal(answer.accessLogfile, `${cwd}/srv/log`);
-  assert.deepEqual(answer.static, [{ prefix: '/s', dir: `${cwd}/srv/public` }]);
+  assert.deepEqual(answer.static, [staticMount({ prefix: '/s', dir: `${cwd}/srv/public` })]);
   assert.equal((await load(cwd, ['--chdir', 'srv'])).answer.workers, 9);
   assert.deepEqual((await load(cwd, ['--chdir', 'nope'])).answer, [
     `Cannot use chdir "${cwd}/nope" (from --chdir): there is no directory ${cwd}/nope`,

@@ -7,7 +7,6 @@ import {
   appName,
   bindAddress,
   showBind,
-  staticMounts,
   trustedPeer,
   variables,
 } from '../../src/config/address.ts';
@@ -24,6 +23,7 @@ import {
   text,
   Unfit,
 } from '../../src/config/kinds.ts';
+import { staticMount, staticMounts } from '../../src/config/static-mounts.ts';
 
 const readsAs = <T>(kind: Kind<T>, rows: readonly (readonly [unknown, T])[]) => {
   for (const [raw, value] of rows) assert.deepEqual(kind.read(raw), value, inspect(raw));
@@ -199,17 +199,35 @@ test('a peer to trust is an address, a block, unix or *', () => {
 });
 
 test('static mounts come as /prefix=DIR or as a map', () => {
+  const one = (prefix: string, dir: string) => staticMount({ prefix, dir });
   readsAs(staticMounts, [
-    [['/static=public'], [{ prefix: '/static', dir: 'public' }]],
+    [['/static=public'], [one('/static', 'public')]],
+    ['/a/=x,/b=y=z', [one('/a', 'x'), one('/b', 'y=z')]],
+    [{ '/': '.' }, [one('/', '.')]],
+    [[], []],
     [
-      '/a/=x,/b=y=z',
+      ['/a=x', { prefix: '/b/', dir: 'y' }],
+      [one('/a', 'x'), one('/b', 'y')],
+    ],
+    [
+      { '/': { dir: 'dist', fallback: './index.html', maxAge: '365d', immutable: true } },
       [
-        { prefix: '/a', dir: 'x' },
-        { prefix: '/b', dir: 'y=z' },
+        {
+          ...one('/', 'dist'),
+          fallback: 'index.html',
+          maxAgeMs: 365 * 86_400_000,
+          immutable: 'always',
+        },
       ],
     ],
-    [{ '/': '.' }, [{ prefix: '/', dir: '.' }]],
-    [[], []],
+    [
+      [{ prefix: '/a', dir: 'x', index: ['a.htm', 'b.htm'], headers: { 'X-A': 'b' } }],
+      [{ ...one('/a', 'x'), index: ['a.htm', 'b.htm'], headers: ['X-A', 'b'] }],
+    ],
+    [
+      [{ prefix: '/a', dir: 'x', tryFiles: true, internal: true, listing: true, keepBuilds: 3 }],
+      [{ ...one('/a', 'x'), tryFiles: true, internal: true, listing: true, keepBuilds: 3 }],
+    ],
   ]);
   refuses(staticMounts, [
     ...[
@@ -223,7 +241,26 @@ test('static mounts come as /prefix=DIR or as a map', () => {
       [7],
     ],
     ...[{ '/a': 1 }, { '/a': null }, 7, null, 'x', undefined],
+    ...[[{ prefix: '/a' }], [{ dir: 'x' }], [null], [{ prefix: 7, dir: 'x' }]],
   ]);
+  const hints: readonly (readonly [unknown, string])[] = [
+    [{ maxage: 1 }, '/a has an unknown field maxage: did you mean maxAge?'],
+    [{ try_files: true }, '/a has an unknown field try_files: did you mean tryFiles?'],
+    [{ zzz: 1 }, '/a has an unknown field zzz'],
+    [{ index: '../x' }, 'index of /a is to be the name of a file'],
+    [{ fallback: '../x' }, 'fallback of /a is to be the path of a file in the directory'],
+    [{ keepBuilds: -1 }, 'keepBuilds of /a is to be a whole number from 0 to 100'],
+    [{ headers: { 'X A': '1' } }, 'X A is no field that can be sent'],
+    [{ headers: { A: 'b\r\nc: d' } }, 'A is no field that can be sent'],
+    [{ headers: { ETag: '1' } }, 'ETag is decided by the file'],
+    [{ maxAge: 'soon' }, 'maxAge of /a is to be a duration'],
+    [{ immutable: 'maybe' }, 'immutable of /a is to be one of auto, always, never'],
+    [{ tryFiles: true, fallback: 'index.html' }, '/a can have fallback or tryFiles, not both'],
+  ];
+  for (const [options, hint] of hints) {
+    const read = staticMounts.read({ '/a': { dir: 'x', ...(options as object) } });
+    assert.ok(read instanceof Unfit && read.hint.includes(hint), `${hint} in ${inspect(read)}`);
+  }
 });
 
 test('variables come as NAME=VALUE or as a map, and no name is special', () => {

@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { staticMount } from '../../src/config/static-mounts.ts';
 import { createMatch, directoryUrl } from '../../src/edge/static/mounts.ts';
 
-const assets = { prefix: '/static', dir: '/srv/static' };
-const deep = { prefix: '/static/deep/', dir: '/srv/deep' };
-const rootMount = { prefix: '/', dir: '/srv/www' };
+const assets = staticMount({ prefix: '/static', dir: '/srv/static' });
+const deep = staticMount({ prefix: '/static/deep/', dir: '/srv/deep' });
+const rootMount = staticMount({ prefix: '/', dir: '/srv/www' });
 
 test('the longest prefix wins, whatever the order', () => {
   for (const mounts of [

@@ -1,7 +1,6 @@
-// Settings of the edge: clients' connections and their limits, balancing, static files.
+// Settings of the edge: clients' connections and their limits, balancing.
 
-import { resolve } from 'node:path';
-import { staticMounts, trustedPeer } from '../address.ts';
+import { trustedPeer } from '../address.ts';
 import { boolean, duration, integer, list, size } from '../kinds.ts';
 import { type Setting, setting } from '../setting.ts';
 
@@ -121,15 +120,5 @@ export const connectionSettings: readonly Setting[] = [
     help: 'Longest wait for a response to begin (else 504)',
     doc: '0 is no limit. Once begun, a response may take any time.',
     known: 'nginx `proxy_read_timeout`',
-  }),
-  setting('static', {
-    group: 'Static files',
-    kind: staticMounts,
-    default: [],
-    help: 'Serve the files of DIR under the prefix; repeatable',
-    doc: "In a config file also a map: `{ '/static': 'public' }`. The longest prefix that fits is taken.",
-    known: 'nginx `location … { alias …; }`',
-    finish: (mounts, { chdir }) =>
-      mounts.map(({ prefix, dir }) => ({ prefix, dir: resolve(chdir, dir) })),
   }),
 ];

@@ -1,0 +1,31 @@
+// Settings of static files.
+
+import { resolve } from 'node:path';
+import { size } from '../kinds.ts';
+import { type Setting, setting } from '../setting.ts';
+import { mountFieldsTable, staticMounts } from '../static-mounts.ts';
+
+const mega = 1024 ** 2;
+const giga = 1024 ** 3;
+
+export const staticSettings: readonly Setting[] = [
+  setting('static', {
+    group: 'Static files',
+    kind: staticMounts,
+    default: [],
+    help: 'Serve the files of DIR under the prefix; repeatable',
+    doc: "In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken.",
+    table: mountFieldsTable(),
+    known: 'nginx `location … { alias …; }`',
+    finish: (mounts, { chdir }) =>
+      mounts.map((mount) => ({ ...mount, dir: resolve(chdir, mount.dir) })),
+  }),
+  setting('staticCacheBytes', {
+    group: 'Static files',
+    kind: size({ minBytes: 64 * 1024, maxBytes: 16 * giga, zero: 'none' }),
+    default: 64 * mega,
+    help: 'Memory of each edge for hot static files; 0: none',
+    doc: 'Files up to 1 MB are kept; larger ones are read for each request.',
+    known: 'nginx `open_file_cache`, which keeps descriptors',
+  }),
+];
