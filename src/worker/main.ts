@@ -41,6 +41,7 @@ type State =
 let state: State = { phase: 'waiting' };
 let arbiterLives = true;
 let retired = false;
+let termAsked = false;
 /** 'boot-failed' has been said, or must not be. */
 let failed = false;
 
@@ -139,8 +140,14 @@ function onStop(signal: StopSignal): void {
   }
 }
 
+/** systemd and Docker tell the whole group at once. A worker that drained by itself would refuse
+ *  requests that the edge is still to finish; so it asks to be replaced and serves on: the arbiter
+ *  sends the drain in its time. Who says it twice means it. */
 function onTerm(): void {
-  if (state.phase !== 'leaving') {
+  if (state.phase === 'serving' && arbiterLives && !termAsked) {
+    termAsked = true;
+    onRetire('SIGTERM');
+  } else if (state.phase !== 'leaving') {
     void leave('config' in state ? state.config.gracefulTimeoutMs : 0, 'SIGTERM');
   } else if (state.appTold) {
     // Told that the end has come, an app may raise SIGTERM once more (NestJS does): it is done.

@@ -208,6 +208,8 @@ test("the app's SIGTERM listener hears of the end after the last request, not be
   // As when systemd or a terminal signals the whole process group.
   worker.signal('SIGINT');
   worker.signal('SIGTERM');
+  await worker.heard('retire');
+  worker.send({ type: 'drain', deadlineMs: 20_000 });
   await worker.logged(/draining/);
   worker.signal('SIGTERM');
   assert.equal(existsSync(notes), false);
@@ -222,9 +224,12 @@ test('an app whose SIGTERM listener raises the signal once more ends with code 0
   assert.equal(await worker.exited, 0);
 });
 
-test('TERM drains, QUIT leaves at once, INT is left to the arbiter', async (t) => {
+test('TERM asks to be replaced and serves on, a second one drains; QUIT leaves at once, INT is left to the arbiter', async (t) => {
   const first = await startWorker(t, app);
   first.worker.signal('SIGINT');
+  assert.equal((await ask(first.link, '/')).status, 200);
+  first.worker.signal('SIGTERM');
+  await first.worker.heard('retire');
   assert.equal((await ask(first.link, '/')).status, 200);
   first.worker.signal('SIGTERM');
   assert.equal(await first.worker.exited, 0);
