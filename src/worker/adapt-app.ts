@@ -25,7 +25,8 @@ interface Kind {
   adapt(value: unknown): App | Promise<App>;
 }
 
-/** In order: what is recognised by data comes before what is recognised by method names alone. */
+/** In order: data tells more than names of methods, and fetch() comes before the other names, for
+ *  some routers (itty-router) are proxies with a method of any name. */
 const kinds: readonly Kind[] = [
   {
     name: 'http.Server',
@@ -47,6 +48,17 @@ const kinds: readonly Kind[] = [
       };
       await app.ready();
       return { kind: 'Fastify app', server: app.server, close: () => app.close() };
+    },
+  },
+  {
+    name: 'object with fetch()',
+    matches: (value) => has(value, 'fetch'),
+    adapt(value) {
+      const app = value as { fetch: FetchHandler };
+      return fromListener(
+        'fetch handler',
+        fetchListener((request, env) => app.fetch(request, env)),
+      );
     },
   },
   {
@@ -73,17 +85,6 @@ const kinds: readonly Kind[] = [
       };
       await app.prepare();
       return fromListener('Next.js app', app.getRequestHandler());
-    },
-  },
-  {
-    name: 'object with fetch()',
-    matches: (value) => has(value, 'fetch'),
-    adapt(value) {
-      const app = value as { fetch: FetchHandler };
-      return fromListener(
-        'fetch handler',
-        fetchListener((request, env) => app.fetch(request, env)),
-      );
     },
   },
   {

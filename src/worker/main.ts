@@ -68,19 +68,15 @@ function onMessage(message: ToWorker): void {
 
 async function boot(config: Config, assignment: WorkerAssignment): Promise<void> {
   const role = `worker ${assignment.slot}`;
-  const log = openLog({
-    level: config.logLevel,
-    format: config.logFormat,
-    file: config.errorLogfile,
-    role,
-  });
-  state = { phase: 'booting', config, log };
-  setProcessTitle(role, config.module === null ? '' : basename(config.module));
   try {
+    const log = openEventLog(config, role);
+    state = { phase: 'booting', config, log };
+    setProcessTitle(role, config.module === null ? '' : basename(config.module));
     enterEnvironment(config);
     if (config.preload) enableCompileCache(cacheDirectory(assignment, 'compile-cache'));
     const start = config.workerClass === 'threads' ? startThreads : startSingle;
     const body = await start({ config, assignment, log, keepAlive: channel, onRetire, onDeath });
+    // The app may have taken so long that this process was told to leave.
     if (state.phase !== 'booting') return;
     if (config.preload) flushCompileCache();
     const everyMs = heartbeatIntervalMs(config.timeoutMs);
@@ -90,6 +86,15 @@ async function boot(config: Config, assignment: WorkerAssignment): Promise<void>
     channel.send({ type: 'ready', sockets: body.sockets, app: body.app });
   } catch (error) {
     failBoot(error);
+  }
+}
+
+function openEventLog(config: Config, role: string): Log {
+  const { logLevel: level, logFormat: format, errorLogfile: file } = config;
+  try {
+    return openLog({ level, format, file, role });
+  } catch (error) {
+    throw new BootError(3, `Cannot open the event log ${file}: ${(error as Error).message}`);
   }
 }
 

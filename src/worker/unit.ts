@@ -1,5 +1,6 @@
 // One event loop that serves the app: the worker's main thread, or one of its threads.
 
+import cluster from 'node:cluster';
 import type { Config } from '../config/config.ts';
 import type { WorkerAssignment } from '../ipc/messages.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -38,6 +39,11 @@ export interface Unit {
 export async function startUnit(options: UnitOptions): Promise<Unit> {
   const { config, assignment, log } = options;
   const capture = captureListen({ bind: config.bind, log });
+  cluster.once('fork', () => {
+    log.warning(
+      'the app forks a node:cluster of its own: its processes are not served; take that out, the workers of Portico are in its place',
+    );
+  });
   let idleReason = new BootError(
     4,
     `${config.module} does not finish loading: it awaits something that never comes.`,

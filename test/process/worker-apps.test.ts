@@ -146,6 +146,7 @@ const listening = [
   ['listen/guarded.cjs', 'main', 'a server behind require.main === module'],
   ['listen/probes.mjs', 'after the probe', 'a server after a probe for a free port'],
   ['listen/tls.mjs', 'secure false', 'an https server, as http'],
+  ['listen/http2.mjs', 'GET / over 1.1', 'an http2 server, by its compatibility API'],
 ] as const;
 for (const [app, answer, what] of listening) {
   test(`${app} is caught as it listens: ${what}`, async (t) => {
@@ -180,6 +181,12 @@ test('of two servers the first is served, with a warning; a TCP server listens i
   assert.match(worker.log(), /listens a second time, on 9090: only its first server \(3000\)/);
   const [, port] = await worker.logged(/tcp on (\d+)/);
   assert.equal(await accepts(Number(port)), true);
+});
+
+test('an app that forks a cluster of its own is warned of it', async (t) => {
+  const { worker, link } = await startWorker(t, 'listen/cluster.mjs');
+  assert.equal((await ask(link, '/')).text(), 'served');
+  await worker.logged(/WARNING.*node:cluster/);
 });
 
 test('an app that closes its server asks for a replacement and goes on until it is drained', async (t) => {

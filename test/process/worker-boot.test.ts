@@ -144,6 +144,16 @@ test('a socket that cannot be bound fails the boot with exit code 3', async (t) 
   assert.equal(await worker.exited, 3);
 });
 
+test('an event log that cannot be opened fails the boot with exit code 3', async (t) => {
+  const config = { errorLogfile: '/dev/null/error.log' };
+  const worker = spawnWorker(t, 'basic/esm.mjs', { config });
+  assert.match(
+    (await worker.heard('boot-failed')).reason,
+    /Cannot open the event log \/dev\/null\/error\.log/,
+  );
+  assert.equal(await worker.exited, 3);
+});
+
 test('a directory that is not there fails the boot with exit code 4', async (t) => {
   const worker = spawnWorker(t, 'app.js', { chdir: '/nowhere' });
   assert.match((await worker.heard('boot-failed')).reason, /Cannot change to the directory/);
