@@ -23,6 +23,18 @@ export function emitClose(response: ResponseInternals): void {
   response.emit('close');
 }
 
+/** Brings an unread request without content to the state in which 'end' and 'close' leave it; what
+ *  Node's own optimizeEmptyRequests option does. */
+export function closeUnread(request: RequestInternals): void {
+  const state = request._readableState;
+  request._dumped = true;
+  state.ended = true;
+  state.endEmitted = true;
+  state.destroyed = true;
+  state.closed = true;
+  state.closeEmitted = true;
+}
+
 export function callAll(callbacks: WriteCallback[], error: Error | null): void {
   for (const callback of callbacks) callback(error);
 }

@@ -11,6 +11,7 @@ import {
   bytesOf,
   callAll,
   closeSocket,
+  closeUnread,
   connectionReset,
   emit,
   emitClose,
@@ -264,13 +265,22 @@ export class NodeExchange
     if (kDetachAbortSignal !== undefined)
       (request[kDetachAbortSignal] as (() => void) | undefined)?.call(request);
     socket.stopTimeout();
-    if (nobodyReads(request)) {
-      if (this.#endHeld) this.onDemand();
-      request._dump();
-    }
+    if (nobodyReads(request)) this.#dump();
     socket._httpMessage = null;
     (response as { socket: unknown }).socket = null;
     process.nextTick(emitClose, response);
+  }
+
+  #dump(): void {
+    const { request } = this;
+    if (this.#endHeld && request._eventsCount === 0) {
+      // Nobody listens, so nobody misses 'end' and 'close': a quarter of all work for a request.
+      this.#endHeld = false;
+      closeUnread(request);
+      return;
+    }
+    if (this.#endHeld) this.onDemand();
+    request._dump();
   }
 
   // ── What the socket does (SocketOwner) ──
@@ -319,7 +329,7 @@ export class NodeExchange
   /** All sent: only the socket is left to close. */
   closeWhole(): void {
     try {
-      if (this.#waiting !== null) process.nextTick(callAll, this.#takeWaiting(), null);
+      this.#callWaiting(null);
       if (this.#endHeld) this.onDemand();
       const { request } = this;
       if (!request.complete && !request._dumped) request.destroy(connectionReset());

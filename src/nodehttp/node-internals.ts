@@ -142,6 +142,7 @@ export function missingInternals(): string[] {
   const state = request._readableState as Record<string, unknown>;
   for (const name of ['ended', 'endEmitted', 'destroyed', 'closed', 'closeEmitted'])
     expect(state[name] === false, `IncomingMessage._readableState.${name}`);
+  // Of Node 22 and up these are bits behind accessors.
   expect('resumeScheduled' in state, 'IncomingMessage._readableState.resumeScheduled');
   return missing;
 }

@@ -24,6 +24,8 @@ export interface CaseRequest {
   readonly content?: string | 'later';
   readonly trailers?: Fields;
   readonly expectsContinue?: boolean;
+  /** The client goes when the first content of the response arrives. */
+  readonly leavesOnContent?: boolean;
 }
 
 export interface Client {
@@ -77,9 +79,9 @@ const major = Number(process.versions.node.split('.')[0]);
 export function conforms(name: string, spec: Case): void {
   const differs = spec.differs?.on?.includes(major) === false ? undefined : spec.differs;
   const title = differs ? `${name} (known difference: ${differs.why})` : name;
-  test(title, { timeout: 10_000 }, async () => {
-    const genuine = await overSocket(spec);
-    const adapted = await overExchange(spec);
+  test(title, async () => {
+    const genuine = await inTime(overSocket(spec), 'node:http');
+    const adapted = await inTime(overExchange(spec), 'the adapter');
     const differing = differs?.parts ?? [];
     for (const part of differing) {
       assert.ok(differences[differs!.why]);
@@ -91,6 +93,29 @@ export function conforms(name: string, spec: Case): void {
       );
     assert.deepEqual(rest(adapted), rest(genuine));
   });
+}
+
+/** Fails with what was noted so far, and lets the process end. */
+async function inTime(run: Run, who: string): Promise<Seen> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`${who} did not come to an end: ${JSON.stringify(run.seen)}`));
+    }, 10_000);
+  });
+  try {
+    await Promise.race([run.over, late]);
+    return run.seen;
+  } finally {
+    clearTimeout(timer);
+    await run.stop();
+  }
+}
+
+interface Run {
+  readonly seen: Seen;
+  readonly over: Promise<void>;
+  stop(): Promise<void> | void;
 }
 
 function contextFor(notes: string[], client: Client, server: http.Server): CaseContext {
@@ -156,7 +181,7 @@ async function until(isSo: () => boolean, what: string): Promise<void> {
 
 // ── node:http over a socket ──
 
-async function overSocket(spec: Case): Promise<Seen> {
+function overSocket(spec: Case): Run {
   const seen: Seen = emptySeen();
   const agent = new http.Agent({ keepAlive: true });
   const server = http.createServer({ keepAliveTimeout: 60_000, ...spec.serverOptions });
@@ -167,6 +192,33 @@ async function overSocket(spec: Case): Promise<Seen> {
     leave: () => void request!.destroy(),
   };
   const context = contextFor(seen.notes, client, server);
+  const response = rememberResponse(server, spec, context);
+  const run = async (): Promise<void> => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise<void>((resolve) => {
+      request = ask(spec.request ?? {}, port, agent, seen, resolve);
+    });
+    await until(() => response()?.closed ?? true, 'the response to close');
+    await turns(20);
+  };
+  return {
+    seen,
+    over: run(),
+    async stop() {
+      agent.destroy();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Sets the server's listeners; the function returned tells the response once there is one. */
+function rememberResponse(
+  server: http.Server,
+  spec: Case,
+  context: CaseContext,
+): () => http.ServerResponse | null {
   let response: http.ServerResponse | null = null;
   const remember = (_request: http.IncomingMessage, made: http.ServerResponse): void => {
     response = made;
@@ -175,21 +227,7 @@ async function overSocket(spec: Case): Promise<Seen> {
   server.on('request', (req, res) => void spec.handler(req, res, context));
   spec.prepare?.(server, context);
   if (server.listenerCount('checkContinue') > 0) server.prependListener('checkContinue', remember);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    const { port } = server.address() as AddressInfo;
-    const over = new Promise<void>((resolve) => {
-      request = ask(spec.request ?? {}, port, agent, seen, resolve);
-    });
-    await over;
-    await until(() => response === null || response.closed, 'the response to close');
-    await turns(20);
-  } finally {
-    agent.destroy();
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-  return seen;
+  return () => response;
 }
 
 function ask(
@@ -220,6 +258,7 @@ function ask(
     response.setEncoding('latin1');
     response.on('data', (chunk) => {
       seen.content += chunk;
+      if (spec.leavesOnContent) request.destroy();
     });
     response.on('error', () => {});
     response.on('close', () => {
@@ -259,20 +298,10 @@ function pairsOf(fields: Fields): [string, string][] {
 
 // ── The adapter ──
 
-async function overExchange(spec: Case): Promise<Seen> {
+function overExchange(spec: Case): Run {
   const seen: Seen = emptySeen();
   const asked = spec.request ?? {};
-  const fields = framedFields(asked);
-  const exchange: FakeExchange = fakeExchange({
-    ...(asked.method ? { method: asked.method } : {}),
-    ...(asked.target ? { target: asked.target } : {}),
-    ...(asked.version ? { version: asked.version } : {}),
-    ...(asked.content === undefined ? {} : { content: asked.content }),
-    ...(asked.trailers ? { trailers: asked.trailers } : {}),
-    ...(asked.expectsContinue ? { expectsContinue: true } : {}),
-    // What Node's client adds.
-    fields: [...fields, 'Connection', 'keep-alive'],
-  });
+  const exchange = exchangeFor(asked);
   const client: Client = {
     send: (chunk) => setImmediate(() => exchange.sendData(chunk)),
     end: () => setImmediate(() => exchange.sendEnd()),
@@ -280,30 +309,42 @@ async function overExchange(spec: Case): Promise<Seen> {
   };
   const server = http.createServer({ ...spec.serverOptions });
   const context = contextFor(seen.notes, client, server);
-  let response: http.ServerResponse | null = null;
-  spec.prepare?.(server, context);
-  server.on('request', (req, res) => void spec.handler(req, res, context));
-  const remember = (_request: http.IncomingMessage, made: http.ServerResponse): void => {
-    response = made;
-  };
-  server.prependListener('request', remember);
-  if (server.listenerCount('checkContinue') > 0) server.prependListener('checkContinue', remember);
-  serveNodeHttp(exchange, (req, res) => server.emit('request', req, res), nodeHttpOptions(server));
+  const response = rememberResponse(server, spec, context);
+  if (asked.leavesOnContent) void exchange.responded.then(client.leave);
   // Timeouts of sockets do not keep a process alive.
   const alive = setInterval(() => {}, 1000);
-  const answer = await exchange.over;
-  await until(() => response === null || response.closed, 'the response to close');
-  await turns(20);
-  clearInterval(alive);
-  assert.deepEqual(exchange.violations, []);
-  seen.informed = answer.informed.map((head) => [head.status, head.fields]);
-  if (answer.status > 0)
-    seen.status = `${answer.status} ${answer.reason || http.STATUS_CODES[answer.status]}`;
-  seen.fields = endToEnd(answer.fields);
-  seen.content = answer.content.toString('latin1');
-  seen.trailers = answer.trailers;
-  seen.whole = answer.whole;
-  return seen;
+  serveNodeHttp(
+    exchange,
+    (req, res) => server.emit('request', req, res),
+    spec.options ?? nodeHttpOptions(server),
+  );
+  const run = async (): Promise<void> => {
+    const answer = await exchange.over;
+    await until(() => response()?.closed ?? true, 'the response to close');
+    await turns(20);
+    assert.deepEqual(exchange.violations, []);
+    seen.informed = answer.informed.map((head) => [head.status, head.fields]);
+    if (answer.status > 0)
+      seen.status = `${answer.status} ${answer.reason || http.STATUS_CODES[answer.status]}`;
+    seen.fields = endToEnd(answer.fields);
+    seen.content = answer.content.toString('latin1');
+    seen.trailers = answer.trailers;
+    seen.whole = answer.whole;
+  };
+  return { seen, over: run(), stop: () => clearInterval(alive) };
+}
+
+function exchangeFor(asked: CaseRequest): FakeExchange {
+  return fakeExchange({
+    ...(asked.method ? { method: asked.method } : {}),
+    ...(asked.target ? { target: asked.target } : {}),
+    ...(asked.version ? { version: asked.version } : {}),
+    ...(asked.content === undefined ? {} : { content: asked.content }),
+    ...(asked.trailers ? { trailers: asked.trailers } : {}),
+    ...(asked.expectsContinue ? { expectsContinue: true } : {}),
+    // What Node's client adds.
+    fields: [...framedFields(asked), 'Connection', 'keep-alive'],
+  });
 }
 
 function emptySeen(): Seen {

@@ -8,7 +8,7 @@ import { finished, pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { serveNodeHttp } from '../../src/nodehttp/adapter.ts';
 import { fakeExchange } from '../helpers/exchange.ts';
-import { conforms } from '../helpers/nodehttp.ts';
+import { conforms, turns } from '../helpers/nodehttp.ts';
 
 async function read(request: http.IncomingMessage): Promise<string> {
   let text = '';
@@ -84,6 +84,18 @@ conforms('a request that is not read', {
     note(request.complete, request.readableEnded, request.readable, request.destroyed);
     response.on('close', () => note(request.complete, request.destroyed));
     request.on('close', () => note('closed', request.readableEnded, request.destroyed));
+    response.end('x');
+  },
+});
+
+conforms('what becomes of a request that nobody reads or listens to', {
+  handler(request, response, { note }) {
+    response.on('close', async () => {
+      await turns(2);
+      note(request.complete, request.readableEnded, request.destroyed, request.closed);
+      note(request.readable, request.aborted, request.errored, request.read());
+      note(await read(request));
+    });
     response.end('x');
   },
 });

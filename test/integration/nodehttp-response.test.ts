@@ -100,6 +100,29 @@ conforms('an array of cookies is joined, an array of one is not', {
   },
 });
 
+conforms('a field with bytes beyond ASCII, before a string', {
+  differs: { parts: ['fields'], why: 'LATIN1' },
+  handler(_request, response) {
+    response.setHeader('X-A', 'caf\xe9');
+    response.end('x');
+  },
+});
+
+conforms('a field with bytes beyond ASCII, before bytes', {
+  handler(_request, response) {
+    response.setHeader('X-A', 'caf\xe9');
+    response.end(Buffer.from('x'));
+  },
+});
+
+conforms('Content-Disposition with bytes beyond ASCII', {
+  differs: { parts: ['fields'], why: 'DISPOSITION' },
+  handler(_request, response) {
+    response.setHeader('Content-Disposition', 'attachment; filename="\xc3\xa9"');
+    response.end(Buffer.from('x'));
+  },
+});
+
 conforms('appendHeader', {
   handler(_request, response, { note }) {
     response.appendHeader('X-A', '1').appendHeader('x-a', '2').appendHeader('X-A', ['3', '4']);

@@ -1,13 +1,20 @@
 // What the adapter does to the exchange, and by which internals of Node.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { serveNodeHttp, toNodeHttp } from '../../src/nodehttp/adapter.ts';
 import { missingInternals } from '../../src/nodehttp/node-internals.ts';
 import { fakeExchange } from '../helpers/exchange.ts';
+import { differences } from '../helpers/nodehttp-differences.ts';
 
 test('this Node has every internal of http that the adapter uses', () => {
   assert.deepEqual(missingInternals(), []);
+});
+
+test('docs/app-environment.md names every known difference', () => {
+  const text = readFileSync('docs/app-environment.md', 'utf8');
+  for (const sentence of Object.values(differences)) assert.ok(text.includes(sentence), sentence);
 });
 
 test('end(content) reaches the exchange whole within the call', () => {
