@@ -95,14 +95,15 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
   }
 
   function misfortune(child: FakeChild): void {
-    if (!mood.isRough) return;
     const afterMs = random.between(0, 30_000);
-    if (random.chance(0.2)) later(child, afterMs, () => exit(child, null, 'SIGSEGV'));
-    else if (random.chance(child.role === 'edge' ? 0.3 : 0.15)) {
-      later(child, afterMs, () => {
-        child.isHung = true;
-      });
-    }
+    const crashes = random.chance(0.2);
+    const hangs = random.chance(child.role === 'edge' ? 0.3 : 0.15);
+    later(child, afterMs, () => {
+      // The world may have turned kind meanwhile.
+      if (!mood.isRough) return;
+      if (crashes) exit(child, null, 'SIGSEGV');
+      else child.isHung = hangs;
+    });
   }
 
   function spawnWorker(id: number, slot: number): void {
