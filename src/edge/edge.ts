@@ -35,6 +35,7 @@ function compose(config: Config, { pool, log }: Parts): Handle {
     responseTimeoutMs: config.responseTimeoutMs,
     // A worker that does one thing at a time does nothing else while it waits for an upload.
     spool: config.workerClass === 'sync',
+    responseSteps: [],
   };
 
   return function handle(exchange: Exchange): void {

@@ -119,7 +119,7 @@ class Life {
     const exchange = new ScriptedExchange({ method });
     exchange.requestId = `${method} ${this.exchanges.length}`;
     this.exchanges.push(exchange);
-    const settings = { responseTimeoutMs: 0, spool: false };
+    const settings = { responseTimeoutMs: 0, spool: false, responseSteps: [] };
     new Forward(exchange, exchange.request, this.pool, settings).run();
   }
 

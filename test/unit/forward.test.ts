@@ -27,7 +27,7 @@ afterEach(() => {
 class Bench {
   readonly links: ScriptedLink[] = [];
   readonly pool: Pool;
-  settings: ForwardSettings = { responseTimeoutMs: 0, spool: false };
+  settings: ForwardSettings = { responseTimeoutMs: 0, spool: false, responseSteps: [] };
 
   constructor(settings: Partial<PoolSettings> = {}) {
     this.pool = new Pool({
@@ -181,7 +181,7 @@ test('a wait that is too long ends with 503', async () => {
 
 test('an app that does not begin to answer in time is given up, and its place is free', async () => {
   const bench = new Bench();
-  bench.settings = { responseTimeoutMs: 20, spool: false };
+  bench.settings = { responseTimeoutMs: 20, spool: false, responseSteps: [] };
   bench.admit(1, 1);
   const exchange = bench.send();
   const stream = bench.streams[0]!;
@@ -193,7 +193,7 @@ test('an app that does not begin to answer in time is given up, and its place is
 
 test('an answer that began in time may take as long as it likes', async () => {
   const bench = new Bench();
-  bench.settings = { responseTimeoutMs: 20, spool: false };
+  bench.settings = { responseTimeoutMs: 20, spool: false, responseSteps: [] };
   bench.admit(1);
   const slow = bench.send();
   bench.streams[0]?.observer.onResponse(200, '', []);
@@ -383,7 +383,7 @@ test('a link that drops while its worker lives is opened again', async () => {
 
 test('sync workers: an upload is taken in whole before a worker is claimed', () => {
   const bench = new Bench();
-  bench.settings = { responseTimeoutMs: 0, spool: true };
+  bench.settings = { responseTimeoutMs: 0, spool: true, responseSteps: [] };
   bench.admit(1, 1);
   const upload = bench.send({ method: 'POST', bodyLength: 'unknown', expectsContinue: true });
   upload.sendContent('slow ');
@@ -404,7 +404,7 @@ test('sync workers: an upload is taken in whole before a worker is claimed', () 
 
 test('sync workers: an upload too large for memory goes through a file, also twice', async () => {
   const bench = new Bench();
-  bench.settings = { responseTimeoutMs: 0, spool: true };
+  bench.settings = { responseTimeoutMs: 0, spool: true, responseSteps: [] };
   bench.admit(1, 1);
   bench.admit(2, 1);
   const pieces = Array.from({ length: 30 }, (_, index) => String(index % 10).repeat(50_000));

@@ -12,6 +12,7 @@ import type {
   RequestHead,
 } from '../../http/exchange.ts';
 import type { LinkObserver, LinkRequest, LinkStream } from '../../link/link.ts';
+import type { ResponseSink, ResponseSource, ResponseStep } from '../response-step.ts';
 import type { Backend } from './backend.ts';
 import type { Pool } from './pool.ts';
 import { Replay } from './replay.ts';
@@ -24,11 +25,16 @@ export interface ForwardSettings {
   readonly responseTimeoutMs: number;
   /** Take content in whole before a worker is claimed: for workers that do one thing at a time. */
   readonly spool: boolean;
+  /** What a worker's response meets, in order: the first that takes it has it. */
+  readonly responseSteps: readonly ResponseStep[];
 }
 
 /** Life: taking in (spool only) → waiting for a worker → with a worker ⟲ (retry) → over.
  *  It is its own LinkRequest and its own observer: one object a request. */
-export class Forward extends Waiter implements ExchangeHandler, LinkObserver, LinkRequest {
+export class Forward
+  extends Waiter
+  implements ExchangeHandler, LinkObserver, LinkRequest, ResponseSource
+{
   request: RequestHead;
   readonly client: ClientFacts;
   readonly requestId: string;
@@ -46,6 +52,8 @@ export class Forward extends Waiter implements ExchangeHandler, LinkObserver, Li
   private trailers: Fields | null = null;
   private answered = false;
   private over = false;
+  /** The step that takes the response; null = the exchange itself. */
+  private sink: ResponseSink | null = null;
   /** Response content for which the client has no room yet. */
   private heldBytes = 0;
 
@@ -124,6 +132,11 @@ export class Forward extends Waiter implements ExchangeHandler, LinkObserver, Li
   }
 
   onDrain(): void {
+    if (this.sink === null) this.onRoom();
+    else this.sink.onDrain();
+  }
+
+  onRoom(): void {
     const bytes = this.heldBytes;
     if (bytes === 0) return;
     this.heldBytes = 0;
@@ -132,6 +145,7 @@ export class Forward extends Waiter implements ExchangeHandler, LinkObserver, Li
 
   onClose(_reason: Failure | null): void {
     this.over = true;
+    this.sink?.close();
     this.pool.queue.remove(this);
     this.leaveWorker(true);
     this.spool?.close();
@@ -147,18 +161,25 @@ export class Forward extends Waiter implements ExchangeHandler, LinkObserver, Li
   onResponse(status: number, reason: string, fields: Fields): void {
     this.pool.answering.remove(this);
     this.answered = true;
-    this.exchange.respond(status, reason, withRequestId(fields, this.requestId));
+    const { exchange } = this;
+    const complete = withRequestId(fields, this.requestId);
+    for (const step of this.settings.responseSteps) {
+      this.sink = step(exchange, status, complete, this);
+      if (this.sink !== null) break;
+    }
+    (this.sink ?? exchange).respond(status, reason, complete);
   }
 
   onData(chunk: Uint8Array): void {
     const bytes = chunk.length;
-    if (this.exchange.write(chunk)) this.stream?.consumed(bytes);
+    const hasRoom = this.sink === null ? this.exchange.write(chunk) : this.sink.write(chunk);
+    if (hasRoom) this.stream?.consumed(bytes);
     else this.heldBytes += bytes;
   }
 
   onEnd(trailers: Fields): void {
     this.leaveWorker(false);
-    this.exchange.end(trailers);
+    (this.sink ?? this.exchange).end(trailers);
   }
 
   onConsumed(bytes: number): void {
