@@ -1,7 +1,7 @@
 // Checks that need more than one setting, or the machine: directories, accounts, names of hosts.
 
 import { lookup } from 'node:dns/promises';
-import { statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkAccessLogFormat } from './access-log-format.ts';
 import { findGroup, findUser } from './accounts.ts';
@@ -36,6 +36,11 @@ export async function checkConfig(
   for (const prefix of repeated(config.static.map((mount) => mount.prefix)))
     cannot('static', prefix, 'two directories have this prefix');
 
+  for (const [status, path] of Object.entries(config.errorPages)) {
+    const fault = fileFault(path);
+    if (fault !== null) cannot('errorPages', `${status}=${path}`, fault);
+  }
+
   const { bind, faults } = await resolveHosts(config.bind);
   for (const { address, why } of faults) cannot('bind', showBind(address), why);
   for (const address of repeated(bind.map(showBind))) cannot('bind', address, 'it is there twice');
@@ -63,6 +68,18 @@ function directoryFault(path: string): string | null {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' ? `there is no directory ${path}` : `${path} cannot be read (${code})`;
+  }
+}
+
+/** Null when the path is a file that can be read. */
+function fileFault(path: string): string | null {
+  try {
+    if (!statSync(path).isFile()) return `${path} is not a file`;
+    accessSync(path, constants.R_OK);
+    return null;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read (${code})`;
   }
 }
 

@@ -99,6 +99,11 @@ export interface Config {
   /** Memory for the contents of hot files; 0 = none are kept. */
   readonly staticCacheBytes: number;
 
+  // Errors
+  /** Absolute paths by status, "404", or by class, "5xx". */
+  readonly errorPages: Readonly<Record<string, string>>;
+  readonly interceptErrors: boolean;
+
   // Logs
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';

@@ -76,6 +76,10 @@ export interface PorticoConfig {
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
   /** Memory of each edge for hot static files; 0: none. Files up to 1 MB are kept; larger ones are read for each request. Default: `64m`. */
   readonly staticCacheBytes?: number | string | undefined;
+  /** HTML page for an error status; repeatable. In a config file a map: `{ 404: '404.html', '5xx': 'sorry.html' }`. `{{status}}` and `{{requestId}}` in a page are replaced. Pages are read at start and at reload. See [error pages](error-pages.md). Default: `none`. */
+  readonly errorPages?: string | readonly string[] | Readonly<Record<string | number, string>> | undefined;
+  /** Put errorPages in place of the app's own errors too. Only for statuses that `errorPages` names. What the app sent as content is thrown away. Default: `off`. */
+  readonly interceptErrors?: boolean | undefined;
   /** Trace, debug, info, warning, error or critical. Default: `info`. */
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | undefined;
   /** Event log as text or json. `text` is as Gunicorn writes it; `json` has one object a line. Default: `text`. */

@@ -10,6 +10,7 @@ export const groups = [
   'Connections',
   'Balancing',
   'Static files',
+  'Error pages',
   'Logs',
 ] as const;
 export type Group = (typeof groups)[number];

@@ -3,6 +3,7 @@
 import type { Setting } from './setting.ts';
 import { appSettings } from './settings/app.ts';
 import { connectionSettings } from './settings/connections.ts';
+import { errorSettings } from './settings/errors.ts';
 import { logSettings } from './settings/logs.ts';
 import { processSettings } from './settings/processes.ts';
 import { staticSettings } from './settings/static.ts';
@@ -12,6 +13,7 @@ export const settings: readonly Setting[] = [
   ...processSettings,
   ...connectionSettings,
   ...staticSettings,
+  ...errorSettings,
   ...logSettings,
 ];
 

@@ -14,6 +14,7 @@ import type { Log } from '../telemetry/log.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
+import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
 import { logFailure } from './failures.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
 import type { SettledExchange } from './settled-exchange.ts';
@@ -24,10 +25,11 @@ import { serveNamed } from './static/static.ts';
 interface Parts {
   readonly pool: Pool;
   readonly log: Log;
+  readonly errorPages: ErrorPages;
 }
 
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
-function compose(config: Config, { pool, log }: Parts): Handle {
+function compose(config: Config, { pool, log, errorPages }: Parts): Handle {
   const trust = createTrust(config.forwardedAllowIps);
   const matchStatic = config.static.length > 0 ? createMatch(config.static) : null;
   const { forwarded } = config;
@@ -52,7 +54,7 @@ function compose(config: Config, { pool, log }: Parts): Handle {
     if (matchStatic !== null) {
       const named = matchStatic(exchange.request.target);
       if (named !== null) {
-        void serveNamed(exchange, named, log);
+        void serveNamed(exchange, named, { log, errorPages });
         return;
       }
     }
@@ -83,9 +85,10 @@ export class Edge {
     this.log = log;
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
-    this.handle = compose(config, { pool: this.pool, log: this.log });
+    const errorPages = loadErrorPages(config.errorPages);
+    this.handle = compose(config, { pool: this.pool, log: this.log, errorPages });
     this.accessLog = createAccessLog(config, log);
-    this.listenerOptions = listenerOptions(config);
+    this.listenerOptions = listenerOptions(config, errorPages);
     this.listener = createListener({
       handle: (exchange) => this.handle(exchange),
       options: () => this.listenerOptions,
@@ -97,7 +100,8 @@ export class Edge {
   /** New requests meet the new settings, those under way finish by the old ones, and no connection
    *  notices. Throws where a setting can't be put to work: then all stays as it was. */
   configure(config: Config): void {
-    const handle = compose(config, { pool: this.pool, log: this.log });
+    const errorPages = loadErrorPages(config.errorPages);
+    const handle = compose(config, { pool: this.pool, log: this.log, errorPages });
     const { accessLogfile, accessLogformat } = this.config;
     const logsElsewhere =
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
@@ -107,7 +111,7 @@ export class Edge {
     this.handle = handle;
     if (logsElsewhere) this.accessLog?.close();
     this.accessLog = accessLog;
-    this.listenerOptions = listenerOptions(config);
+    this.listenerOptions = listenerOptions(config, errorPages);
     this.pool.settings = config;
   }
 
@@ -144,7 +148,7 @@ export class Edge {
   }
 }
 
-function listenerOptions(config: Config): ListenerOptions {
+function listenerOptions(config: Config, errorPages: ErrorPages): ListenerOptions {
   return {
     limits: {
       requestLineBytes: config.limitRequestLineBytes,
@@ -157,5 +161,6 @@ function listenerOptions(config: Config): ListenerOptions {
     headerTimeoutMs: config.headerTimeoutMs,
     bodyTimeoutMs: config.bodyTimeoutMs,
     sendTimeoutMs: config.sendTimeoutMs,
+    errorPages,
   };
 }

@@ -78,3 +78,8 @@ export function statusLine(status: number, reason: string): string {
   const standard = reason === '' ? statusLines.get(status) : undefined;
   return standard ?? `HTTP/1.1 ${status} ${reason}\r\n`;
 }
+
+/** The registered phrase of a status, if it has one. */
+export function standardReason(status: number): string | undefined {
+  return phrases[status];
+}

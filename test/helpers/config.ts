@@ -43,6 +43,8 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     responseTimeoutMs: 0,
     static: [],
     staticCacheBytes: 64 * 1024 ** 2,
+    errorPages: {},
+    interceptErrors: false,
     logLevel: 'info',
     logFormat: 'text',
     accessLogfile: null,

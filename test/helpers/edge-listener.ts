@@ -5,6 +5,7 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { loadErrorPages } from '../../src/edge/error-pages/error-pages.ts';
 import type { Listener, ListenerOptions } from '../../src/edge/listener/listener.ts';
 import { createListener } from '../../src/edge/listener/listener.ts';
 import type { SettledExchange } from '../../src/edge/settled-exchange.ts';
@@ -102,6 +103,7 @@ export async function startEdge(
     headerTimeoutMs: 10_000,
     bodyTimeoutMs: 10_000,
     sendTimeoutMs: 10_000,
+    errorPages: loadErrorPages({}),
     ...options,
   };
   const take = (exchange: Exchange): void => {

@@ -368,6 +368,8 @@ const plainConfig: Config = {
   headerTimeoutMs: 10_000,
   bodyTimeoutMs: 30_000,
   sendTimeoutMs: 30_000,
+  errorPages: {},
+  interceptErrors: false,
   limitRequestLineBytes: 4094,
   limitRequestFields: 100,
   limitRequestFieldSizeBytes: 8190,

@@ -37,6 +37,7 @@ const noBody: RequestFraming = {
 export type Phase = 'fresh' | 'head' | 'busy' | 'discard' | 'idle' | 'linger' | 'closed';
 
 export class Http1Connection implements ParserEvents {
+  readonly hub: Hub;
   readonly socket: Socket;
   readonly output: Output;
   phase: Phase = 'fresh';
@@ -56,7 +57,6 @@ export class Http1Connection implements ParserEvents {
   /** In the list of flushSoon(). */
   isDirty = false;
 
-  private readonly hub: Hub;
   private readonly tls: TlsFacts | null;
   private facts: ClientFacts | null = null;
   private loan: ParserLoan | null = null;

@@ -22,8 +22,8 @@ import {
   lastChunk,
   type ResponseFraming,
 } from '../../http/response-head.ts';
+import { errorAnswer } from '../error-pages/error-answer.ts';
 import type { SettledExchange } from '../settled-exchange.ts';
-import { errorAnswer } from './error-answer.ts';
 import { httpDate } from './http-clock.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import { newRequestId } from './request-ids.ts';
@@ -232,7 +232,7 @@ export class Http1Exchange implements SettledExchange {
       return;
     }
     this.failure = reason;
-    const answer = errorAnswer(reason, this.requestId);
+    const answer = errorAnswer(reason, this, connection.hub.options().errorPages);
     this.respond(reason.status, '', answer.fields);
     this.write(answer.content);
     this.end(noFields);

@@ -3,6 +3,7 @@
 import type { Handle } from '../../http/exchange.ts';
 import type { ParserLimits } from '../../http/request-parser.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { ErrorPages } from '../error-pages/error-pages.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import type { Http1Exchange } from './http1-exchange.ts';
 import type { ParserPool } from './parser-pool.ts';
@@ -15,6 +16,7 @@ export interface ConnectionOptions {
   readonly headerTimeoutMs: number;
   readonly bodyTimeoutMs: number;
   readonly sendTimeoutMs: number;
+  readonly errorPages: ErrorPages;
 }
 
 /** What all connections share. */

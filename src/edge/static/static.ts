@@ -3,21 +3,26 @@
 
 import { sep } from 'node:path';
 import serveStatic from 'serve-static';
-import { catalogue, type FailureCode } from '../../errors/catalogue.ts';
 import { failure } from '../../errors/failure.ts';
 import type { Exchange, ExchangeHandler, Fields } from '../../http/exchange.ts';
 import { toNodeHttp } from '../../nodehttp/adapter.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { respondWithError } from '../error-pages/error-answer.ts';
+import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { type Located, locate } from './locate.ts';
 import { directoryUrl, type NamedPath } from './mounts.ts';
 
 /** Answers the exchange with what `named` names. A path under a mount is never the app's, also when
  *  no file is there: as with nginx's alias, one look at the settings tells who answers. */
-export async function serveNamed(exchange: Exchange, named: NamedPath, log: Log): Promise<void> {
+export async function serveNamed(
+  exchange: Exchange,
+  named: NamedPath,
+  { log, errorPages }: { readonly log: Log; readonly errorPages: ErrorPages },
+): Promise<void> {
   exchange.record.upstream = 'static';
   const { method } = exchange.request;
   if (method !== 'GET' && method !== 'HEAD') {
-    answer(exchange, 'METHOD_NOT_ALLOWED', ['Allow', 'GET, HEAD']);
+    respondWithError(exchange, 'METHOD_NOT_ALLOWED', errorPages, ['Allow', 'GET, HEAD']);
     return;
   }
   try {
@@ -27,7 +32,7 @@ export async function serveNamed(exchange: Exchange, named: NamedPath, log: Log)
     else {
       if (located.kind === 'refused')
         log.debug('a static path was refused', { requestId: exchange.requestId, why: located.why });
-      answer(exchange, 'NOT_FOUND', []);
+      respondWithError(exchange, 'NOT_FOUND', errorPages);
     }
   } catch (error) {
     exchange.fail(failure('EDGE_FAULT', `static files: ${error}`, error));
@@ -85,11 +90,6 @@ function redirect(exchange: Exchange, named: NamedPath): void {
   const query = exchange.request.target.indexOf('?');
   const search = query === -1 ? '' : exchange.request.target.slice(query);
   reply(exchange, 301, ['Location', directoryUrl(named) + search], 'Moved\n');
-}
-
-function answer(exchange: Exchange, code: FailureCode, fields: Fields): void {
-  const { status, what } = catalogue[code];
-  reply(exchange, status, fields, `${status} ${code}: ${what}\n`);
 }
 
 /** Not by exchange.fail(): the connection stays open. A page that misses three images would cost

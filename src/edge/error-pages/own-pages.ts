@@ -1,0 +1,40 @@
+// Finds and reads what Portico brings along in static/: the template of error pages and its words.
+
+import { readFileSync } from 'node:fs';
+
+/** What a page says: a title, what happened, what the visitor can do. */
+export interface Words {
+  readonly title: string;
+  readonly what: string;
+  readonly advice: string;
+}
+
+export interface OwnPages {
+  readonly template: string;
+  /** By status, and by class ("4xx") for those that have no row. */
+  readonly words: ReadonlyMap<string, Words>;
+}
+
+/** Null where static/ did not come along: then errors are told in text and JSON only. */
+export function readOwnPages(): OwnPages | null {
+  const template = readOwn('error.html');
+  const table = readOwn('errors.json');
+  if (template === null || table === null) return null;
+  const rows = Object.entries(JSON.parse(table) as Record<string, [string, string, string]>);
+  return {
+    template,
+    words: new Map(rows.map(([key, [title, what, advice]]) => [key, { title, what, advice }])),
+  };
+}
+
+function readOwn(name: string): string | null {
+  // From dist/edge/error-pages/ of a clone or a package, or from build/src/edge/error-pages/ in tests.
+  for (const up of ['../../../static/', '../../../../static/']) {
+    try {
+      return readFileSync(new URL(up + name, import.meta.url), 'utf8');
+    } catch {
+      // Not there: try the next.
+    }
+  }
+  return null;
+}
