@@ -7,11 +7,16 @@ import { kOutHeaders, type ResponseInternals } from './node-internals.ts';
 
 type SetFields = Record<string, [name: string, value: unknown]>;
 
+/** Which of the fields that decide framing were among the fields: bits. */
+const LENGTH = 1;
+const CODING = 2;
+const TRAILER = 4;
+
 /** The fields that `_storeHeader(line, headers)` was called with, as pairs in order, and the
  *  response's own notes brought up to date. Throws what Node throws for invalid ones. */
 export function captureHead(response: ResponseInternals, headers: unknown): Fields {
   const fields: Fields = [];
-  const facts: HeadFacts = { length: false, coding: false, trailer: false };
+  let seen = 0;
   if (headers === null || headers === undefined) {
     // No fields at all.
   } else if (headers === response[kOutHeaders]) {
@@ -19,115 +24,105 @@ export function captureHead(response: ResponseInternals, headers: unknown): Fiel
     const set = headers as SetFields;
     for (const key in set) {
       const entry = set[key]!;
-      addField(response, fields, facts, entry[0], entry[1], false);
+      const value = entry[1];
+      if (typeof value === 'string') {
+        fields.push(entry[0], value);
+        seen |= note(response, key, value);
+      } else seen |= addField(response, fields, entry[0], value, false);
     }
   } else if (Array.isArray(headers)) {
-    addList(response, fields, facts, headers);
+    seen = addList(response, fields, headers);
   } else {
     const given = headers as Record<string, unknown>;
-    for (const key of Object.keys(given)) addField(response, fields, facts, key, given[key], true);
+    for (const key of Object.keys(given)) seen |= addField(response, fields, key, given[key], true);
   }
-  if (facts.coding || facts.length) {
-    if (facts.trailer && !facts.coding) throw trailerInvalid();
-  } else if (!response._hasBody) {
-    if (facts.trailer) throw trailerInvalid();
-  } else if (
-    // As Node: end(content) with no write() before it knows the length. Unlike Node also for
-    // HTTP/1.0, where it saves the edge from closing the connection.
-    typeof response._contentLength === 'number' &&
-    !response._removedContLen &&
-    !facts.trailer
-  ) {
-    fields.push('Content-Length', String(response._contentLength));
-  } else if (facts.trailer && !response.useChunkedEncodingByDefault) {
-    throw trailerInvalid();
-  }
+  decideLength(response, fields, seen);
   return fields;
 }
 
-interface HeadFacts {
-  length: boolean;
-  coding: boolean;
-  trailer: boolean;
+/** Adds a Content-Length where Node does, and refuses trailers where Node does. */
+function decideLength(response: ResponseInternals, fields: Fields, seen: number): void {
+  if ((seen & CODING) !== 0) return;
+  const hasTrailer = (seen & TRAILER) !== 0;
+  if ((seen & LENGTH) !== 0 || !response._hasBody) {
+    if (hasTrailer) throw trailerInvalid();
+  } else if (hasTrailer) {
+    if (!response.useChunkedEncodingByDefault) throw trailerInvalid();
+  } else if (typeof response._contentLength === 'number' && !response._removedContLen) {
+    // end(content) with no write() before it knows the length. Unlike Node also for HTTP/1.0,
+    // where it saves the edge from closing the connection.
+    fields.push('Content-Length', String(response._contentLength));
+  }
 }
 
-function addList(
-  response: ResponseInternals,
-  fields: Fields,
-  facts: HeadFacts,
-  list: unknown[],
-): void {
+function addList(response: ResponseInternals, fields: Fields, list: unknown[]): number {
+  let seen = 0;
   if (Array.isArray(list[0])) {
     for (const [name, value] of list as [string, unknown][])
-      addField(response, fields, facts, name, value, true);
-    return;
+      seen |= addField(response, fields, name, value, true);
+    return seen;
   }
   if (list.length % 2 !== 0) throw listInvalid(list);
   for (let i = 0; i < list.length; i += 2)
-    addField(response, fields, facts, list[i] as string, list[i + 1], true);
+    seen |= addField(response, fields, list[i] as string, list[i + 1], true);
+  return seen;
 }
 
 function addField(
   response: ResponseInternals,
   fields: Fields,
-  facts: HeadFacts,
   name: string,
   value: unknown,
   check: boolean,
-): void {
+): number {
   if (check) http.validateHeaderName(name);
-  if (Array.isArray(value)) {
-    // Several Cookie fields are joined by Node, all others are sent one by one. The values are
-    // checked here: an app can change the array after setHeader() has checked it.
-    if (value.length > 1 && name.length === 6 && name.toLowerCase() === 'cookie')
-      addValue(response, fields, facts, name, value.join('; '), true);
-    else for (const item of value) addValue(response, fields, facts, name, item, true);
-    return;
-  }
-  addValue(response, fields, facts, name, value, check);
+  if (!Array.isArray(value)) return addValue(response, fields, name, value, check);
+  // Several Cookie fields are joined by Node, all others are sent one by one. The values are
+  // checked here: an app can change the array after setHeader() has checked it.
+  if (value.length > 1 && name.length === 6 && name.toLowerCase() === 'cookie')
+    return addValue(response, fields, name, value.join('; '), true);
+  let seen = 0;
+  for (const item of value) seen |= addValue(response, fields, name, item, true);
+  return seen;
 }
 
 function addValue(
   response: ResponseInternals,
   fields: Fields,
-  facts: HeadFacts,
   name: string,
   value: unknown,
   check: boolean,
-): void {
+): number {
   if (check) http.validateHeaderValue(name, value as string);
   const text = typeof value === 'string' ? value : String(value);
   fields.push(name, text);
-  note(response, facts, name, text);
+  return note(response, name, text);
 }
 
 /** What Node remembers of fields that decide framing. Only four lengths matter: most fields are
  *  passed by one comparison. */
-function note(response: ResponseInternals, facts: HeadFacts, name: string, value: string): void {
+function note(response: ResponseInternals, name: string, value: string): number {
   switch (name.length) {
     case 7:
-      if (name.toLowerCase() === 'trailer') facts.trailer = true;
-      break;
+      return name.toLowerCase() === 'trailer' ? TRAILER : 0;
     case 10:
       if (name.toLowerCase() === 'connection') {
         response._removedConnection = false;
         if (/(?:^|\W)close(?:$|\W)/i.test(value)) response._last = true;
         else response.shouldKeepAlive = true;
       }
-      break;
+      return 0;
     case 14:
-      if (name.toLowerCase() === 'content-length') {
-        facts.length = true;
-        response._contentLength = +value;
-        response._removedContLen = false;
-      }
-      break;
+      if (name.toLowerCase() !== 'content-length') return 0;
+      response._contentLength = +value;
+      response._removedContLen = false;
+      return LENGTH;
     case 17:
-      if (name.toLowerCase() === 'transfer-encoding') {
-        facts.coding = true;
-        response._removedTE = false;
-      }
-      break;
+      if (name.toLowerCase() !== 'transfer-encoding') return 0;
+      response._removedTE = false;
+      return CODING;
+    default:
+      return 0;
   }
 }
 
