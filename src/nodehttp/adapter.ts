@@ -7,6 +7,7 @@ import { expressClasses } from './express.ts';
 import { NodeExchange } from './node-exchange.ts';
 import { classesOf, missingInternals } from './node-internals.ts';
 import type { NodeHttpOptions, RequestListener } from './pair.ts';
+import { faultsOfNode } from './self-check.ts';
 
 export type { NodeHttpOptions, RequestListener } from './pair.ts';
 
@@ -14,12 +15,6 @@ export interface NodeHttp {
   readonly request: http.IncomingMessage;
   readonly response: http.ServerResponse;
 }
-
-const missing = missingInternals();
-if (missing.length > 0)
-  throw new Error(
-    `Cannot run on Node ${process.version}: its http module lacks ${missing.join(', ')}`,
-  );
 
 /** Reads from `server` what it says about the requests it takes, when its 'request' listener is in
  *  place. Made once, used for each request. */
@@ -29,6 +24,14 @@ export function nodeHttpOptions(server: http.Server | null = null): NodeHttpOpti
 }
 
 const plainOptions = nodeHttpOptions();
+
+// Once, when loaded: a Node whose http has changed is refused by name, before it serves anyone.
+const missing = missingInternals();
+const faults = missing.length > 0 ? [`it lacks ${missing.join(', ')}`] : faultsOfNode(plainOptions);
+if (faults.length > 0)
+  throw new Error(
+    `Cannot run on Node ${process.version}, whose http module is not as expected: ${faults.join('; ')}`,
+  );
 
 /** Attaches to the exchange and hands its request to `listener`, in an async context of its own.
  *  With a 'checkContinue' listener on the server and a client that waits for 100 (Continue), that

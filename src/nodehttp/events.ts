@@ -1,11 +1,6 @@
 // Small steps by which the adapter ends requests, responses and sockets as node:http ends them.
 
-import {
-  nop,
-  type RequestInternals,
-  type ResponseInternals,
-  type WriteCallback,
-} from './node-internals.ts';
+import { nop, type RequestInternals, type ResponseInternals } from './node-internals.ts';
 import type { ExchangeSocket } from './socket.ts';
 
 export function closeSocket(socket: ExchangeSocket): void {
@@ -35,8 +30,21 @@ export function closeUnread(request: RequestInternals): void {
   state.closeEmitted = true;
 }
 
-export function callAll(callbacks: WriteCallback[], error: Error | null): void {
-  for (const callback of callbacks) callback(error);
+export function emitDrain(response: ResponseInternals): void {
+  response.emit('drain');
+}
+
+export function resetRequest(request: RequestInternals): void {
+  request.destroy(connectionReset());
+}
+
+/** Calls what may reach the app's code; what that throws goes to the process, not to the caller. */
+export function attempt<T>(act: (argument: T) => void, argument: T): void {
+  try {
+    act(argument);
+  } catch (error) {
+    throwLater(error);
+  }
 }
 
 export function emit(socket: ExchangeSocket, event: string, ...args: unknown[]): boolean {
@@ -46,7 +54,7 @@ export function emit(socket: ExchangeSocket, event: string, ...args: unknown[]):
 /** A socket of Node's server always has an 'error' listener: an unheard error ends nothing. */
 export function emitError(socket: ExchangeSocket, error: Error): void {
   if ((socket as unknown as NodeJS.EventEmitter).listenerCount('error') > 0)
-    emit(socket, 'error', error);
+    attempt(() => emit(socket, 'error', error), undefined);
 }
 
 /** Whether the rest of the request can be thrown away once the response is out. Node does so only

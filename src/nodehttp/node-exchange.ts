@@ -8,15 +8,17 @@ import type { Failure } from '../errors/failure.ts';
 import { failure } from '../errors/failure.ts';
 import type { Exchange, ExchangeHandler, Fields } from '../http/exchange.ts';
 import {
+  attempt,
   bytesOf,
-  callAll,
   closeSocket,
   closeUnread,
   connectionReset,
   emit,
   emitClose,
+  emitDrain,
   emitError,
   nobodyReads,
+  resetRequest,
   throwLater,
 } from './events.ts';
 import { parseInformational, parseLines } from './informational.ts';
@@ -95,7 +97,7 @@ export class NodeExchange
     this.#starting = true;
     const wanted = this.exchange.expectsContinue && this.#hasContinueListener();
     this.open(wanted);
-    this.runInAsyncScope(startListener, this, listener, wanted);
+    this.runInAsyncScope(this.start, this, listener, wanted);
     this.#starting = false;
     if (this.#earlyEnd !== null) this.onRequestEnd(this.#earlyEnd);
   }
@@ -142,7 +144,7 @@ export class NodeExchange
     }
     this.socket.touch();
     this.#owedBytes += chunk.length;
-    this.runInAsyncScope(pushContent, this, chunk);
+    this.runInAsyncScope(this.pushContent, this, chunk);
   }
 
   onRequestEnd(trailers: Fields): void {
@@ -155,7 +157,7 @@ export class NodeExchange
     // Once complete is set, lines go to the trailers.
     if (trailers.length > 0) request._addHeaderLines(trailers, trailers.length);
     if (request._consuming || this.#owedBytes > 0 || trailers.length > 0) {
-      if (!request.destroyed) this.runInAsyncScope(pushContent, this, null);
+      if (!request.destroyed) this.runInAsyncScope(this.pushContent, this, null);
     } else this.#endHeld = true;
   }
 
@@ -163,14 +165,14 @@ export class NodeExchange
     this.#blocked = false;
     this.pendingBytes = 0;
     if (this.#waiting !== null || this.response[kNeedDrain] === true)
-      this.runInAsyncScope(tellDrain, this);
+      this.runInAsyncScope(this.tellDrain, this);
   }
 
   onClose(reason: Failure | null): void {
     this.#settled = true;
     if (this.#phase === 'closed') return;
-    if (reason === null && this.#phase !== 'open') this.runInAsyncScope(closeWhole, this);
-    else this.runInAsyncScope(closeCut, this);
+    if (reason === null && this.#phase !== 'open') this.runInAsyncScope(this.closeWhole, this);
+    else this.runInAsyncScope(this.closeCut, this);
   }
 
   pushContent(chunk: Uint8Array | null): void {
@@ -182,15 +184,11 @@ export class NodeExchange
   }
 
   tellDrain(): void {
-    try {
-      this.#callWaiting(null);
-      const { response } = this;
-      if (!response.finished && response[kNeedDrain] === true) {
-        response[kNeedDrain] = false;
-        response.emit('drain');
-      }
-    } catch (error) {
-      throwLater(error);
+    const { response } = this;
+    this.#callWaiting(null);
+    if (!response.finished && response[kNeedDrain] === true) {
+      response[kNeedDrain] = false;
+      attempt(emitDrain, response);
     }
   }
 
@@ -265,7 +263,8 @@ export class NodeExchange
     if (kDetachAbortSignal !== undefined)
       (request[kDetachAbortSignal] as (() => void) | undefined)?.call(request);
     socket.stopTimeout();
-    if (nobodyReads(request)) this.#dump();
+    if (request.destroyed) this.#dropRequest();
+    else if (nobodyReads(request)) this.#dump();
     socket._httpMessage = null;
     (response as { socket: unknown }).socket = null;
     process.nextTick(emitClose, response);
@@ -316,27 +315,23 @@ export class NodeExchange
 
   onSocketTimeout(): void {
     const { request, response, socket } = this;
-    const heard =
-      (!request.complete && request.emit('timeout', socket)) ||
-      (!response._closed && response.emit('timeout', socket)) ||
-      (this.server?.emit('timeout', socket) ?? false);
-    const heardBySocket = emit(socket, 'timeout');
-    if (!heard && !heardBySocket) socket.destroy();
+    // All three are told, as by node:http; the socket's own listeners don't count.
+    const byRequest = !request.complete && request.emit('timeout', socket);
+    const byResponse = !response._closed && response.emit('timeout', socket);
+    const byServer = this.server?.emit('timeout', socket) ?? false;
+    if (!byRequest && !byResponse && !byServer) socket.destroy();
+    emit(socket, 'timeout');
   }
 
   // ── The end ──
 
   /** All sent: only the socket is left to close. */
   closeWhole(): void {
-    try {
-      this.#callWaiting(null);
-      if (this.#endHeld) this.onDemand();
-      const { request } = this;
-      if (!request.complete && !request._dumped) request.destroy(connectionReset());
-      process.nextTick(closeSocket, this.socket);
-    } catch (error) {
-      throwLater(error);
-    }
+    const { request } = this;
+    this.#callWaiting(null);
+    if (this.#endHeld) this.onDemand();
+    if (!request.complete && !request._dumped) attempt(resetRequest, request);
+    process.nextTick(closeSocket, this.socket);
   }
 
   /** The client left, or the edge gave up. */
@@ -348,19 +343,17 @@ export class NodeExchange
     this.tellCut();
   }
 
-  /** In the order in which node:http tells it. */
+  /** In the order in which node:http tells it. What one listener throws keeps it from no other. */
   tellCut(): void {
     const { request, response, socket } = this;
-    try {
-      // With _hadError set, end()'s callback does not emit 'finish'.
-      socket._hadError = true;
-      this.#callWaiting(connectionReset());
-      if (!request.destroyed && !response.writableFinished) request.destroy(connectionReset());
-      emitClose(response);
-      closeSocket(this.socket);
-    } catch (error) {
-      throwLater(error);
-    }
+    // With _hadError set, end()'s callback does not emit 'finish'.
+    socket._hadError = true;
+    this.#callWaiting(connectionReset());
+    // Also a reader that goes on after the response is out; node:http would leave it waiting.
+    const isRead = !response.writableFinished || (!request.complete && !request._dumped);
+    if (isRead && !request.destroyed) attempt(resetRequest, request);
+    attempt(emitClose, response);
+    attempt(closeSocket, socket);
   }
 
   #dropRequest(): void {
@@ -370,37 +363,16 @@ export class NodeExchange
   }
 
   #callWaiting(error: Error | null): void {
-    if (this.#waiting !== null) callAll(this.#takeWaiting(), error);
-  }
-
-  #takeWaiting(): WriteCallback[] {
-    const waiting = this.#waiting ?? [];
+    const waiting = this.#waiting;
+    if (waiting === null) return;
     this.#waiting = null;
-    return waiting;
+    for (const callback of waiting) attempt(callback, error);
   }
-}
-
-// ── Functions for runInAsyncScope() and nextTick(): no closure for each request ──
-
-function startListener(this: NodeExchange, listener: RequestListener, asks: boolean): void {
-  this.start(listener, asks);
-}
-function pushContent(this: NodeExchange, chunk: Uint8Array | null): void {
-  this.pushContent(chunk);
-}
-function tellDrain(this: NodeExchange): void {
-  this.tellDrain();
-}
-function closeWhole(this: NodeExchange): void {
-  this.closeWhole();
-}
-function closeCut(this: NodeExchange): void {
-  this.closeCut();
 }
 
 /** After destroy() by the app. */
 function closeDestroyed(node: NodeExchange): void {
   const { errored } = node.socket;
-  if (errored !== null && node.socket._eventsCount > 0) emitError(node.socket, errored);
+  if (errored !== null) emitError(node.socket, errored);
   node.tellCut();
 }

@@ -181,6 +181,26 @@ conforms("'timeout' of the request, which is still coming", {
   },
 });
 
+conforms("'timeout' is told to request, response and server alike", {
+  request: { method: 'POST', content: 'later' },
+  prepare: (server, { note }) => void server.setTimeout(20, () => note('server')),
+  handler(request, response, { note, client }) {
+    request.on('timeout', () => note('request'));
+    request.socket.on('timeout', () => note('socket'));
+    response.on('timeout', () => {
+      note('response');
+      client.end();
+      response.end('late');
+    });
+  },
+});
+
+conforms("a 'timeout' listener of the socket alone keeps nothing alive", {
+  handler(request, _response, { note }) {
+    request.socket.setTimeout(20, () => note('socket timeout', request.socket.destroyed));
+  },
+});
+
 conforms("'timeout' of the server", {
   prepare(server, { note }) {
     server.setTimeout(20, (socket) => {
@@ -413,7 +433,41 @@ test("a client that leaves with the response still on its way: 'close' without '
   assert.equal(response.writableFinished, false);
 });
 
-test("content refused in the midst: its callback's buffer may be filled anew", async () => {
+test('a reader that goes on after the response hears that the client left', async () => {
+  const exchange = fakeExchange({ method: 'POST', content: 'later' });
+  const { request, response } = toNodeHttp(exchange);
+  request.on('data', () => {});
+  const heard = once(request, 'aborted');
+  response.end('already');
+  await once(response, 'close');
+  exchange.clientLeaves();
+  await heard;
+});
+
+test('a listener that throws keeps no other from hearing that the client left', async () => {
+  const exchange = fakeExchange({ responseWindow: 1, reads: false });
+  const { request, response } = toNodeHttp(exchange);
+  const heard = new Promise<void>((resolve) => {
+    const handlers = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.once('uncaughtException', () => {
+      for (const handler of handlers) process.on('uncaughtException', handler);
+      resolve();
+    });
+  });
+  response.write('more than one byte', () => {
+    throw new Error('bad callback');
+  });
+  const told = Promise.all([
+    once(request, 'aborted'),
+    once(response, 'close'),
+    once(request.socket, 'close'),
+  ]);
+  exchange.clientLeaves();
+  await Promise.all([heard, told]);
+});
+
+test('a buffer written with a callback may be filled anew in it', async () => {
   const exchange = fakeExchange();
   const { response } = toNodeHttp(exchange);
   const written: Uint8Array[] = [];

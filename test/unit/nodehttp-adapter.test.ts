@@ -2,14 +2,28 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import http from 'node:http';
 import { test } from 'node:test';
-import { serveNodeHttp, toNodeHttp } from '../../src/nodehttp/adapter.ts';
+import { nodeHttpOptions, serveNodeHttp, toNodeHttp } from '../../src/nodehttp/adapter.ts';
 import { missingInternals } from '../../src/nodehttp/node-internals.ts';
+import { faultsOfNode } from '../../src/nodehttp/self-check.ts';
 import { fakeExchange } from '../helpers/exchange.ts';
 import { differences } from '../helpers/nodehttp-differences.ts';
 
 test('this Node has every internal of http that the adapter uses', () => {
   assert.deepEqual(missingInternals(), []);
+});
+
+test('a Node that renders heads otherwise is found out', () => {
+  const options = nodeHttpOptions();
+  assert.deepEqual(faultsOfNode(options), []);
+  class Other extends http.ServerResponse {
+    override end(): this {
+      return this;
+    }
+  }
+  const faults = faultsOfNode({ ...options, Response: Other as never });
+  assert.match(String(faults), /write\(\) and end\(\) came out as/);
 });
 
 test('docs/app-environment.md names every known difference', () => {
