@@ -2,6 +2,7 @@
 // says where each comes from, what it may be and what it means.
 
 export type WorkerClass = 'async' | 'sync' | 'threads';
+export type ContentEncoding = 'zstd' | 'gzip' | 'br';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical';
 
 export type BindAddress =
@@ -103,6 +104,19 @@ export interface Config {
   /** Absolute paths by status, "404", or by class, "5xx". */
   readonly errorPages: Readonly<Record<string, string>>;
   readonly interceptErrors: boolean;
+
+  // Compression of the app's responses
+  readonly compress: boolean;
+  /** Content that is known to be shorter is left alone. */
+  readonly compressMinBytes: number;
+  /** The favourite first; those that this Node lacks are passed over. */
+  readonly compressEncodings: readonly ContentEncoding[];
+  /** Media types beside the usual ones, in lower case. */
+  readonly compressTypes: readonly string[];
+  /** Most responses compressed in pieces at a time. */
+  readonly compressStreams: number;
+  /** Most bytes of random padding; 0 = none. */
+  readonly compressPaddingBytes: number;
 
   // Logs
   readonly logLevel: LogLevel;

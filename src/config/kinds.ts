@@ -211,7 +211,7 @@ export function list<T>(item: Kind<T>, options: { repeat: boolean; min: number }
       ? item.expected
       : `${item.expected}; several with commas between, or as an array`,
     placeholder: item.placeholder,
-    inputType: `${item.inputType} | readonly ${item.inputType}[]`,
+    inputType: `${item.inputType} | readonly ${item.inputType.includes('|') ? `(${item.inputType})` : item.inputType}[]`,
     flag: options.repeat ? 'repeat' : 'value',
     read(raw) {
       const parts = Array.isArray(raw)

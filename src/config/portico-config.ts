@@ -76,6 +76,18 @@ export interface PorticoConfig {
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
   /** Memory of each edge for hot static files; 0: none. Files up to 1 MB are kept; larger ones are read for each request. Default: `64m`. */
   readonly staticCacheBytes?: number | string | undefined;
+  /** Compress the app's responses for clients that accept it. What is compressed, and what is left alone, is in [compression.md](compression.md). Default: `on`. */
+  readonly compress?: boolean | undefined;
+  /** Smallest content that is compressed, where its length is known. Default: `1k`. */
+  readonly compressMin?: number | string | undefined;
+  /** Encodings in use; of those a client likes equally, the first. zstd needs Node 22.15 or newer and is passed over elsewhere. Default: `zstd,gzip,br`. */
+  readonly compressEncodings?: 'zstd' | 'gzip' | 'br' | readonly ('zstd' | 'gzip' | 'br')[] | undefined;
+  /** Media types to compress beside text, JSON, XML, SVG, wasm and the like. Default: `none`. */
+  readonly compressTypes?: string | readonly string[] | undefined;
+  /** Most responses compressed in pieces at a time; others pass as they are. At each edge; each takes up to 0.4 MB. Content of up to 32 KB that is whole at hand does not count. Default: `128`. */
+  readonly compressStreams?: number | undefined;
+  /** Most bytes of random padding against BREACH; 0: none. gzip alone is used then. What this is worth is in [compression.md](compression.md#breach). Default: `0`. */
+  readonly compressPadding?: number | string | undefined;
   /** HTML page for an error status; repeatable. In a config file a map: `{ 404: '404.html', '5xx': 'sorry.html' }`. `{{status}}` and `{{requestId}}` in a page are replaced. Pages are read at start and at reload. See [error pages](error-pages.md). Default: `none`. */
   readonly errorPages?: string | readonly string[] | Readonly<Record<string | number, string>> | undefined;
   /** Put errorPages in place of the app's own errors too. Only for statuses that `errorPages` names. What the app sent as content is thrown away. Default: `off`. */

@@ -10,6 +10,7 @@ export const groups = [
   'Connections',
   'Balancing',
   'Static files',
+  'Compression',
   'Error pages',
   'Logs',
 ] as const;

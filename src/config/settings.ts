@@ -2,6 +2,7 @@
 
 import type { Setting } from './setting.ts';
 import { appSettings } from './settings/app.ts';
+import { compressionSettings } from './settings/compression.ts';
 import { connectionSettings } from './settings/connections.ts';
 import { errorSettings } from './settings/errors.ts';
 import { logSettings } from './settings/logs.ts';
@@ -13,6 +14,7 @@ export const settings: readonly Setting[] = [
   ...processSettings,
   ...connectionSettings,
   ...staticSettings,
+  ...compressionSettings,
   ...errorSettings,
   ...logSettings,
 ];

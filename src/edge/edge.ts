@@ -14,6 +14,8 @@ import type { Log } from '../telemetry/log.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
+import { createCompression } from './compression/compression.ts';
+import { Slots } from './compression/slots.ts';
 import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
 import { logFailure } from './failures.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
@@ -26,10 +28,12 @@ interface Parts {
   readonly pool: Pool;
   readonly log: Log;
   readonly errorPages: ErrorPages;
+  readonly compressing: Slots;
 }
 
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
-function compose(config: Config, { pool, log, errorPages }: Parts): Handle {
+function compose(config: Config, parts: Parts): Handle {
+  const { pool, log, errorPages, compressing } = parts;
   const trust = createTrust(config.forwardedAllowIps);
   const matchStatic = config.static.length > 0 ? createMatch(config.static) : null;
   const { forwarded } = config;
@@ -37,7 +41,7 @@ function compose(config: Config, { pool, log, errorPages }: Parts): Handle {
     responseTimeoutMs: config.responseTimeoutMs,
     // A worker that does one thing at a time does nothing else while it waits for an upload.
     spool: config.workerClass === 'sync',
-    responseSteps: [],
+    responseSteps: config.compress ? [createCompression(config, compressing)] : [],
   };
 
   return function handle(exchange: Exchange): void {
@@ -74,6 +78,7 @@ export class Edge {
   readonly listener: Listener;
 
   private readonly log: Log;
+  private readonly compressing = new Slots();
   private config: Config;
   private handle: Handle;
   private listenerOptions: ListenerOptions;
@@ -86,7 +91,7 @@ export class Edge {
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
     const errorPages = loadErrorPages(config.errorPages);
-    this.handle = compose(config, { pool: this.pool, log: this.log, errorPages });
+    this.handle = this.compose(config, errorPages);
     this.accessLog = createAccessLog(config, log);
     this.listenerOptions = listenerOptions(config, errorPages);
     this.listener = createListener({
@@ -101,7 +106,7 @@ export class Edge {
    *  notices. Throws where a setting can't be put to work: then all stays as it was. */
   configure(config: Config): void {
     const errorPages = loadErrorPages(config.errorPages);
-    const handle = compose(config, { pool: this.pool, log: this.log, errorPages });
+    const handle = this.compose(config, errorPages);
     const { accessLogfile, accessLogformat } = this.config;
     const logsElsewhere =
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
@@ -139,6 +144,11 @@ export class Edge {
   async drain(deadlineMs: number): Promise<void> {
     await this.listener.drain(deadlineMs);
     this.accessLog?.flush();
+  }
+
+  private compose(config: Config, errorPages: ErrorPages): Handle {
+    const { pool, log, compressing } = this;
+    return compose(config, { pool, log, errorPages, compressing });
   }
 
   private onSettled(exchange: SettledExchange): void {
