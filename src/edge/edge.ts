@@ -11,14 +11,18 @@ import {
 import type { EdgeStatus } from '../ipc/messages.ts';
 import { connectLink } from '../link/edge-end.ts';
 import type { Log } from '../telemetry/log.ts';
+import { createAccel } from './accel/accel.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
 import { createCompression } from './compression/compression.ts';
 import { Slots } from './compression/slots.ts';
+import { respondWithError } from './error-pages/error-answer.ts';
 import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
+import { createIntercept } from './error-pages/intercept.ts';
 import { logFailure } from './failures.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
+import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { createMatch } from './static/mounts.ts';
 import { serveNamed } from './static/static.ts';
@@ -33,7 +37,7 @@ interface Parts {
 
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
 function compose(config: Config, parts: Parts): Handle {
-  const { pool, log, errorPages, compressing } = parts;
+  const { pool, log, errorPages } = parts;
   const trust = createTrust(config.forwardedAllowIps);
   const matchStatic = config.static.length > 0 ? createMatch(config.static) : null;
   const { forwarded } = config;
@@ -41,7 +45,7 @@ function compose(config: Config, parts: Parts): Handle {
     responseTimeoutMs: config.responseTimeoutMs,
     // A worker that does one thing at a time does nothing else while it waits for an upload.
     spool: config.workerClass === 'sync',
-    responseSteps: config.compress ? [createCompression(config, compressing)] : [],
+    responseSteps: responseSteps(config, parts),
   };
 
   return function handle(exchange: Exchange): void {
@@ -58,7 +62,9 @@ function compose(config: Config, parts: Parts): Handle {
     if (matchStatic !== null) {
       const named = matchStatic(exchange.request.target);
       if (named !== null) {
-        void serveNamed(exchange, named, { log, errorPages });
+        // For a client there is nothing: only the app may name a file there.
+        if (named.mount.internal) respondWithError(exchange, 'NOT_FOUND', errorPages);
+        else void serveNamed(exchange, named, { log, errorPages });
         return;
       }
     }
@@ -69,6 +75,19 @@ function compose(config: Config, parts: Parts): Handle {
     const upstream = upstreamFields({ request, peer, client, requestId, trusted, forwarded });
     new Forward(exchange, { method, target, version, fields: upstream }, pool, forwarding).run();
   };
+}
+
+/** What a response of the app meets, in order. */
+function responseSteps(config: Config, { log, errorPages, compressing }: Parts): ResponseStep[] {
+  const steps: ResponseStep[] = [];
+  const accel = createAccel(config.static, {
+    serve: (exchange, named) => serveNamed(exchange, named, { log, errorPages }),
+    missing: (exchange) => respondWithError(exchange, 'NOT_FOUND', errorPages),
+  });
+  if (accel !== null) steps.push(accel);
+  if (config.interceptErrors) steps.push(createIntercept(errorPages));
+  if (config.compress) steps.push(createCompression(config, compressing));
+  return steps;
 }
 
 /** One edge: what is composed from the settings is replaced as a whole by a reload, what lives

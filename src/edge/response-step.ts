@@ -18,6 +18,9 @@ export interface ResponseSink {
 export interface ResponseSource {
   /** There is room again after the sink's write() returned false. */
   onRoom(): void;
+  /** The sink answers by itself: what comes of the response is not handed to it, and no failure of
+   *  it ends the exchange. The worker is left to end in peace, unless it sends on and on. */
+  dismiss(): void;
 }
 
 /** A sink takes the response in the exchange's place, from its head on; null leaves it to the next

@@ -227,6 +227,13 @@ const rows = {
     what: 'The app sent a response head that HTTP does not allow.',
     remedy: 'Correct the status or the fields that the log names.',
   },
+  ACCEL_PATH: {
+    blame: 'upstream',
+    status: 500,
+    retry: false,
+    what: 'The app named a file by X-Accel-Redirect or X-Sendfile that is under no internal mount.',
+    remedy: 'Mark the mount `internal: true`, or correct the path that the log names.',
+  },
   LINK_PROTOCOL: {
     blame: 'upstream',
     status: 502,

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { Failure } from '../../src/errors/failure.ts';
 import type { Exchange, ExchangeHandler, Fields } from '../../src/http/exchange.ts';
 import type { WorkerAddress } from '../../src/ipc/messages.ts';
 import { acceptLink, type WorkerLink } from '../../src/link/worker-end.ts';
@@ -17,6 +18,7 @@ export class Taken implements ExchangeHandler {
   body = '';
   complete = false;
   closed = false;
+  failure: Failure | null = null;
   takes = true;
   onEnd: (() => void) | null = null;
 
@@ -34,8 +36,9 @@ export class Taken implements ExchangeHandler {
     this.onEnd?.();
   }
   onDrain(): void {}
-  onClose(): void {
+  onClose(failure: Failure | null): void {
     this.closed = true;
+    this.failure = failure;
   }
 
   reply(text: string, fields: Fields = []): void {

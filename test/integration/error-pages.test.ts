@@ -113,3 +113,30 @@ test('errorPages replaces pages by status and class, anew at a reload', async (t
   configure({ errorPages: { '5xx': sorry, '502': join(dir, '502.html') } });
   assert.equal((await get(browser)).body, 'exactly');
 });
+
+test('interceptErrors puts a page in place of what the app says, for browsers', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-pages-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(join(dir, '404.html'), 'the site\u2019s own {{status}}');
+  const changes = { errorPages: { '404': join(dir, '404.html') } };
+  const { edge, ask, configure } = await runEdge(t, { ...changes, interceptErrors: true });
+  const worker = await workerFactory(t)(({ exchange }) => {
+    const status = exchange.request.target === '/missing' ? 404 : 500;
+    exchange.respond(status, '', ['Content-Length', '3', 'ETag', '"a"', 'Set-Cookie', 'a=1']);
+    exchange.write(Buffer.from('app'));
+    exchange.end([]);
+  });
+  edge.pool.admit(worker.address);
+  const get = (target: string, accept: string, method = 'GET') =>
+    ask(`${method} ${target}`, `Accept: ${accept}\r\n\r\n`).response(method);
+  const page = await get('/missing', browser);
+  assert.equal(page.status, 404);
+  assert.equal(Buffer.from(page.body, 'latin1').toString(), 'the site\u2019s own 404');
+  assert.equal(page.fields.get('set-cookie'), 'a=1');
+  assert.equal(page.fields.has('etag'), false);
+  assert.equal((await get('/missing', browser, 'HEAD')).fields.get('content-length'), '20');
+  assert.equal((await get('/missing', 'application/json')).body, 'app');
+  assert.equal((await get('/fault', browser)).body, 'app', 'errorPages does not name 500');
+  configure(changes);
+  assert.equal((await get('/missing', browser)).body, 'app');
+});

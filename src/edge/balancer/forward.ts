@@ -29,6 +29,12 @@ export interface ForwardSettings {
   readonly responseSteps: readonly ResponseStep[];
 }
 
+/** What a worker may send of a response that nobody reads: an error page of the app's, or the few
+ *  words beside an X-Accel-Redirect. */
+const DISMISSED_BYTES_MAX = 65_536;
+/** Where responses have no limit of time. */
+const DISMISSED_MS = 60_000;
+
 /** Life: taking in (spool only) → waiting for a worker → with a worker ⟲ (retry) → over.
  *  It is its own LinkRequest and its own observer: one object a request. */
 export class Forward
@@ -54,7 +60,9 @@ export class Forward
   private over = false;
   /** The step that takes the response; null = the exchange itself. */
   private sink: ResponseSink | null = null;
-  /** Response content for which the client has no room yet. */
+  /** The sink answers without the worker. */
+  private dismissed = false;
+  /** Response content for which the client has no room yet; once dismissed, all that came since. */
   private heldBytes = 0;
 
   constructor(exchange: Exchange, request: RequestHead, pool: Pool, settings: ForwardSettings) {
@@ -138,16 +146,21 @@ export class Forward
 
   onRoom(): void {
     const bytes = this.heldBytes;
-    if (bytes === 0) return;
+    if (bytes === 0 || this.dismissed) return;
     this.heldBytes = 0;
     this.stream?.consumed(bytes);
+  }
+
+  dismiss(): void {
+    this.dismissed = true;
   }
 
   onClose(_reason: Failure | null): void {
     this.over = true;
     this.sink?.close();
     this.pool.queue.remove(this);
-    this.leaveWorker(true);
+    if (this.dismissed && this.stream !== null) this.leaveLater();
+    else this.leaveWorker(true);
     this.spool?.close();
     this.replay?.drop();
   }
@@ -172,6 +185,10 @@ export class Forward
 
   onData(chunk: Uint8Array): void {
     const bytes = chunk.length;
+    if (this.dismissed) {
+      this.discard(bytes);
+      return;
+    }
     const hasRoom = this.sink === null ? this.exchange.write(chunk) : this.sink.write(chunk);
     if (hasRoom) this.stream?.consumed(bytes);
     else this.heldBytes += bytes;
@@ -179,7 +196,7 @@ export class Forward
 
   onEnd(trailers: Fields): void {
     this.leaveWorker(false);
-    (this.sink ?? this.exchange).end(trailers);
+    if (!this.dismissed) (this.sink ?? this.exchange).end(trailers);
   }
 
   onConsumed(bytes: number): void {
@@ -195,7 +212,7 @@ export class Forward
     const { exchange, backend } = this;
     backend?.failed(reason);
     this.leaveWorker(false);
-    if (this.over) return;
+    if (this.over || this.dismissed) return;
     const verdict = decideRetry({
       method: this.request.method,
       failure: reason,
@@ -220,6 +237,19 @@ export class Forward
   }
 
   // ── within
+
+  /** The client has its answer, and the app is not yet done with its own. */
+  private leaveLater(): void {
+    const graceMs = this.settings.responseTimeoutMs || DISMISSED_MS;
+    this.pool.awaitAnswer(this, performance.now() + graceMs);
+  }
+
+  /** Nobody reads it: a little is taken, so that the app's response ends as if it were sent. */
+  private discard(bytes: number): void {
+    this.heldBytes += bytes;
+    if (this.heldBytes > DISMISSED_BYTES_MAX) this.leaveWorker(true);
+    else this.stream?.consumed(bytes);
+  }
 
   private onSpooled(): void {
     const bytes = this.spool?.bytes ?? 0;
