@@ -17,8 +17,12 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     return 0;
   }
   if (invocation.command === 'run') return run(argv, invocation);
+  if (invocation.command === 'precompress') {
+    const { precompress } = await import('./precompress/precompress.ts');
+    return precompress(invocation);
+  }
   const { runControlCommand } = await import('./control-commands.ts');
-  return runControlCommand(invocation);
+  return runControlCommand({ ...invocation, command: invocation.command });
 }
 
 async function run(

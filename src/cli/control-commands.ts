@@ -11,7 +11,10 @@ import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
 import { statusText } from './status-text.ts';
 
-type ControlInvocation = Exclude<Invocation, { command: 'run' }>;
+type CommandInvocation = Exclude<Invocation, { command: 'run' }>;
+type ControlInvocation = CommandInvocation & {
+  readonly command: Exclude<CommandInvocation['command'], 'precompress'>;
+};
 
 /** Settings that name an instance; all others are the running one's own affair. */
 const instanceKeys = ['runtimeDir', 'pid'];

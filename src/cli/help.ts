@@ -14,6 +14,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | reload | stop | scale N   [--runtime-dir DIR | --pid FILE]
+       portico precompress DIR...
 `;
 
 const examples = `Examples:
@@ -46,6 +47,8 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
     'portico reload\n\nLoads settings and app anew, without losing a request. Waits until the new workers serve; the\nexit code is 0 when they do, 1 when the old ones had to go on.\n',
   stop: 'portico stop\n\nStops the running instance when its open requests are done.\n',
   scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
+  precompress:
+    'portico precompress DIR...\n\nMakes .br, .zst (where this Node has zstd) and .gz siblings of the text files below DIR, as small as\nthey get; static mounts then send them. What is up to date is left alone, and nothing is removed.\nThe exit code is 1 when a file could not be read or written.\n',
 };
 
 const instanceHelp = `
@@ -54,6 +57,7 @@ without either, the only one that runs.
 `;
 
 export function helpText(command: Invocation['command']): string {
+  if (command === 'precompress') return `Usage: ${commandHelp[command]}`;
   if (command !== 'run') return `Usage: ${commandHelp[command]}${instanceHelp}`;
   const sections = groups.map((group) => {
     const lines = settings

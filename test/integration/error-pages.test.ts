@@ -137,6 +137,6 @@ test('interceptErrors puts a page in place of what the app says, for browsers', 
   assert.equal((await get('/missing', browser, 'HEAD')).fields.get('content-length'), '20');
   assert.equal((await get('/missing', 'application/json')).body, 'app');
   assert.equal((await get('/fault', browser)).body, 'app', 'errorPages does not name 500');
-  configure(changes);
+  configure({ ...changes, interceptErrors: false });
   assert.equal((await get('/missing', browser)).body, 'app');
 });

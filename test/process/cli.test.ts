@@ -17,6 +17,7 @@ test('the command line', tests, async (t) => {
       stdout: '',
       stderr: `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | reload | stop | scale N   [--runtime-dir DIR | --pid FILE]
+       portico precompress DIR...
 
 Serve an app:  portico app.js:app
 All options:   portico --help
