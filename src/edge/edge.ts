@@ -95,9 +95,9 @@ function responseSteps(config: Config, { log, errorPages, compressing }: Parts):
 export class Edge {
   readonly pool: Pool;
   readonly listener: Listener;
+  readonly compressing = new Slots();
 
   private readonly log: Log;
-  private readonly compressing = new Slots();
   private config: Config;
   private handle: Handle;
   private listenerOptions: ListenerOptions;
