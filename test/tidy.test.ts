@@ -26,14 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
 };
 
 /** Programs that are started, so nothing imports them; and what users import. */
-const roots = [
-  'main.ts',
-  'index.ts',
-  'edge/main.ts',
-  'worker/main.ts',
-  'worker/thread.ts',
-  'http/negotiation.ts',
-];
+const roots = ['main.ts', 'index.ts', 'edge/main.ts', 'worker/main.ts', 'worker/thread.ts'];
 
 test('each folder imports only from the folders below it', () => {
   const wrong = files

@@ -1,7 +1,7 @@
 // The edge, composed: the steps a request meets, in order, and the parts they use.
 
 import type { BindAddress, Config } from '../config/config.ts';
-import type { Exchange, Handle } from '../http/exchange.ts';
+import type { ClientFacts, Exchange, Handle } from '../http/exchange.ts';
 import {
   createTrust,
   forwardedRequestId,
@@ -24,8 +24,7 @@ import { logFailure } from './failures.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
 import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
-import { createMatch } from './static/mounts.ts';
-import { serveNamed } from './static/static.ts';
+import { StaticLane } from './static/static.ts';
 
 /** What the steps use, longer than one composition lives. */
 interface Parts {
@@ -35,20 +34,30 @@ interface Parts {
   readonly compressing: Slots;
 }
 
+/** What is made of one set of settings. */
+interface Composed {
+  readonly handle: Handle;
+  /** Lets go of what it holds; requests under way end as they would. */
+  close(): void;
+}
+
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
-function compose(config: Config, parts: Parts): Handle {
+function compose(config: Config, parts: Parts): Composed {
   const { pool, log, errorPages } = parts;
   const trust = createTrust(config.forwardedAllowIps);
-  const matchStatic = config.static.length > 0 ? createMatch(config.static) : null;
+  const statics =
+    config.static.length > 0
+      ? new StaticLane(config.static, { cacheBytes: config.staticCacheBytes, log, errorPages })
+      : null;
   const { forwarded } = config;
   const forwarding: ForwardSettings = {
     responseTimeoutMs: config.responseTimeoutMs,
     // A worker that does one thing at a time does nothing else while it waits for an upload.
     spool: config.workerClass === 'sync',
-    responseSteps: responseSteps(config, parts),
+    responseSteps: responseSteps(config, parts, statics),
   };
 
-  return function handle(exchange: Exchange): void {
+  function handle(exchange: Exchange): void {
     // 1. Who asks: from a trusted proxy, what it says.
     const peer = exchange.client;
     const { fields } = exchange.request;
@@ -58,30 +67,32 @@ function compose(config: Config, parts: Parts): Handle {
       exchange.requestId = forwardedRequestId(fields) ?? exchange.requestId;
     }
 
-    // 2. Static files.
-    if (matchStatic !== null) {
-      const named = matchStatic(exchange.request.target);
-      if (named !== null) {
-        // For a client there is nothing: only the app may name a file there.
-        if (named.mount.internal) respondWithError(exchange, 'NOT_FOUND', errorPages);
-        else void serveNamed(exchange, named, { log, errorPages });
-        return;
-      }
-    }
+    // 2. Static files. What is found to be none only after a look at the disk goes on from there.
+    if (statics?.serve(exchange, () => toApp(exchange, peer, trusted))) return;
 
-    // 3. The app.
+    toApp(exchange, peer, trusted);
+  }
+
+  // 3. The app.
+  function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
     const { request, client, requestId } = exchange;
     const { method, target, version } = request;
     const upstream = upstreamFields({ request, peer, client, requestId, trusted, forwarded });
     new Forward(exchange, { method, target, version, fields: upstream }, pool, forwarding).run();
-  };
+  }
+
+  return { handle, close: () => statics?.close() };
 }
 
 /** What a response of the app meets, in order. */
-function responseSteps(config: Config, { log, errorPages, compressing }: Parts): ResponseStep[] {
+function responseSteps(
+  config: Config,
+  { errorPages, compressing }: Parts,
+  statics: StaticLane | null,
+): ResponseStep[] {
   const steps: ResponseStep[] = [];
   const accel = createAccel(config.static, {
-    serve: (exchange, named) => serveNamed(exchange, named, { log, errorPages }),
+    serve: (exchange, named) => statics?.serveNamed(exchange, named),
     missing: (exchange) => respondWithError(exchange, 'NOT_FOUND', errorPages),
   });
   if (accel !== null) steps.push(accel);
@@ -99,7 +110,7 @@ export class Edge {
 
   private readonly log: Log;
   private config: Config;
-  private handle: Handle;
+  private composed: Composed;
   private listenerOptions: ListenerOptions;
   private accessLog: AccessLog | null;
   private served = 0;
@@ -110,11 +121,11 @@ export class Edge {
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
     const errorPages = loadErrorPages(config.errorPages);
-    this.handle = this.compose(config, errorPages);
+    this.composed = this.compose(config, errorPages);
     this.accessLog = createAccessLog(config, log);
     this.listenerOptions = listenerOptions(config, errorPages);
     this.listener = createListener({
-      handle: (exchange) => this.handle(exchange),
+      handle: (exchange) => this.composed.handle(exchange),
       options: () => this.listenerOptions,
       onSettled: (exchange) => this.onSettled(exchange),
       log,
@@ -125,14 +136,15 @@ export class Edge {
    *  notices. Throws where a setting can't be put to work: then all stays as it was. */
   configure(config: Config): void {
     const errorPages = loadErrorPages(config.errorPages);
-    const handle = this.compose(config, errorPages);
+    const composed = this.compose(config, errorPages);
     const { accessLogfile, accessLogformat } = this.config;
     const logsElsewhere =
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
     const accessLog = logsElsewhere ? createAccessLog(config, this.log) : this.accessLog;
     // From here on nothing fails.
     this.config = config;
-    this.handle = handle;
+    this.composed.close();
+    this.composed = composed;
     if (logsElsewhere) this.accessLog?.close();
     this.accessLog = accessLog;
     this.listenerOptions = listenerOptions(config, errorPages);
@@ -162,10 +174,11 @@ export class Edge {
   /** Stops accepting and finishes what is open. */
   async drain(deadlineMs: number): Promise<void> {
     await this.listener.drain(deadlineMs);
+    this.composed.close();
     this.accessLog?.flush();
   }
 
-  private compose(config: Config, errorPages: ErrorPages): Handle {
+  private compose(config: Config, errorPages: ErrorPages): Composed {
     const { pool, log, compressing } = this;
     return compose(config, { pool, log, errorPages, compressing });
   }

@@ -156,6 +156,20 @@ const rows = {
     what: 'Nothing is here.',
     remedy: 'Check the path.',
   },
+  PRECONDITION_FAILED: {
+    blame: 'client',
+    status: 412,
+    retry: false,
+    what: 'The file is not the one that If-Match or If-Unmodified-Since names.',
+    remedy: 'Ask again without the condition.',
+  },
+  RANGE_UNSATISFIABLE: {
+    blame: 'client',
+    status: 416,
+    retry: false,
+    what: 'Range asks for bytes beyond the end of the file.',
+    remedy: 'Ask for less: Content-Range of the answer says how long the file is.',
+  },
   METHOD_NOT_ALLOWED: {
     blame: 'client',
     status: 405,
@@ -183,6 +197,13 @@ const rows = {
     retry: true,
     what: 'Portico is stopping.',
     remedy: 'Ask again.',
+  },
+  FILE_CHANGED: {
+    blame: 'edge',
+    status: 503,
+    retry: true,
+    what: 'A static file was changed, shortened or removed while it was being sent.',
+    remedy: 'Replace files by renaming, not by writing into them.',
   },
   EDGE_FAULT: {
     blame: 'edge',

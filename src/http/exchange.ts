@@ -13,6 +13,7 @@
 //   handler.onClose(failure | null)  ──▶   last call, always, exactly once after attach
 
 import type { Failure } from '../errors/failure.ts';
+import type { PreparedHead } from './prepared-head.ts';
 
 /** Field names and values in turn, in the order and spelling received: [name, value, name, value]. */
 export type Fields = string[];
@@ -104,6 +105,12 @@ export interface Exchange {
    *  fields and decides the framing; a Content-Length in `fields` is a promise that is kept or the
    *  response is cut. `reason` '' means the standard phrase. Once only. */
   respond(status: number, reason: string, fields: Fields): void;
+  /** respond() with a head that was made before; adds X-Request-Id. Only makers that gain by it
+   *  have it, and a wrapper that looks at responses must not: then respond() is called. */
+  respondPrepared?(head: PreparedHead): void;
+  /** Only where this is true: once write() of 64 KiB or more has returned true, or onDrain was
+   *  called, nobody looks at the bytes any more, and the handler may use their memory again. */
+  readonly releasesBytes?: boolean;
   /** Sends content. The callee owns the bytes. False: wait for onDrain (what was given is kept). */
   write(chunk: Uint8Array): boolean;
   /** Ends the response; `trailers` are sent where the framing allows them, else dropped. */

@@ -13,6 +13,7 @@ import type {
   Fields,
   RequestHead,
 } from '../../http/exchange.ts';
+import { encodePreparedHead, type PreparedHead } from '../../http/prepared-head.ts';
 import type { RequestFraming } from '../../http/request-parser.ts';
 import {
   CHUNK_END,
@@ -47,6 +48,8 @@ export class Http1Exchange implements SettledExchange {
   readonly keepAlive: boolean;
   /** The client waits for 100 (Continue), and none was sent. */
   continueWanted: boolean;
+  /** What was written has been copied to the kernel by then. */
+  readonly releasesBytes = true;
   /** Content that the handler has, or that waits for it, and has not dealt with. */
   unconsumedBytes = 0;
   /** end() or fail() was called: what is left is to send what waits. */
@@ -185,6 +188,28 @@ export class Http1Exchange implements SettledExchange {
     if (!head.keepAlive) this.connection.closeAfter = true;
     this.connection.output.addHead(head.head);
     this.connection.flushSoon();
+  }
+
+  respondPrepared(prepared: PreparedHead): void {
+    if (this.over || this.responded) return;
+    const { connection, record, request } = this;
+    const nowMs = performance.now();
+    const keepAlive = connection.mayKeepAlive(this);
+    const head = encodePreparedHead(prepared, {
+      version: request.version,
+      keepAlive,
+      date: httpDate(nowMs),
+      requestId: this.requestId,
+    });
+    this.responded = true;
+    this.responseFields = prepared.fields;
+    record.status = prepared.status;
+    record.respondedMs = nowMs;
+    this.framing = request.method === 'HEAD' || prepared.status === 304 ? 'none' : 'length';
+    this.contentLength = prepared.contentBytes;
+    if (!keepAlive) connection.closeAfter = true;
+    connection.output.addHead(head);
+    connection.flushSoon();
   }
 
   write(chunk: Uint8Array): boolean {

@@ -6,7 +6,7 @@ import { normalizePath } from '../../http/target.ts';
 /** What a target names under a mount. */
 export interface NamedPath {
   readonly mount: StaticMount;
-  /** Decoded, none of them "", ".", ".." or hidden. Null: no file of ours can have such a name. */
+  /** Decoded, none of them "", "." or "..", nor hidden where the mount says so. Null: no file of ours can have such a name. */
   readonly segments: readonly string[] | null;
   /** It ended in "/": only a directory can be meant. */
   readonly trailingSlash: boolean;
@@ -34,7 +34,8 @@ export function createMatch(mounts: readonly StaticMount[]): MatchMount {
       if (after !== slash && !atEnd) continue;
       // Bytes that are no UTF-8, NUL, or more ".." than there are directories: not the app's, since
       // it asks for a file, and no file's name.
-      const segments = typeof normal === 'string' ? split(path.slice(prefix.length)) : null;
+      const segments =
+        typeof normal === 'string' ? split(path.slice(prefix.length), mount, prefix === '') : null;
       return { mount, segments, trailingSlash: path.endsWith('/') };
     }
     return null;
@@ -52,11 +53,17 @@ export function directoryUrl(named: NamedPath): string {
   return `/${parts.map((part) => (part === '' ? '' : `${part}/`)).join('')}`;
 }
 
-/** Hidden files (.git, .env) are never served, and whatever begins with a dot is one: "." and ".."
- *  are resolved by now, and are refused here once more. A backslash separates elsewhere. */
-function split(path: string): string[] | null {
+/** Hidden files (.git, .env) are not served unless the mount says so, and whatever begins with a dot
+ *  is one, but for /.well-known/, which is there to be read by all (RFC 8615). "." and ".." are
+ *  resolved by now, and are refused here once more. A backslash separates elsewhere. */
+function split(path: string, mount: StaticMount, isAtRoot: boolean): string[] | null {
   const segments = path.split('/').filter((segment) => segment !== '');
-  const isSafe = segments.every((segment) => !segment.startsWith('.') && !/[\\\0]/.test(segment));
+  const isHidden = mount.dotfiles === 'allow' ? /^\.\.?$/ : /^\./;
+  const isSafe = segments.every(
+    (segment, at) =>
+      !/[\\\0]/.test(segment) &&
+      (!isHidden.test(segment) || (isAtRoot && at === 0 && segment === '.well-known')),
+  );
   return isSafe ? segments : null;
 }
 

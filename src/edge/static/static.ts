@@ -1,111 +1,237 @@
-// Serves the files of --static through serve-static, by way of the Node adapter. Locating and
-// refusing are ours; conditions, ranges and types are serve-static's.
+// The static lane: answers requests for files from memory, through serve-static, or in large reads,
+// and says which requests are the app's.
 
-import { sep } from 'node:path';
-import serveStatic from 'serve-static';
+import type { StaticMount } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
+import { type Asked, askedOf } from '../../http/conditions.ts';
 import type { Exchange, ExchangeHandler, Fields } from '../../http/exchange.ts';
-import { toNodeHttp } from '../../nodehttp/adapter.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
-import { type Located, locate } from './locate.ts';
-import { directoryUrl, type NamedPath } from './mounts.ts';
+import { type Answered, answerHot, chooseCoding } from './answer.ts';
+import { serveCold } from './cold.ts';
+import { type Found, find, findFallback } from './find.ts';
+import type { HotFile } from './hot-cache.ts';
+import { HotFiles } from './hot-files.ts';
+import { createMatch, directoryUrl, type MatchMount, type NamedPath } from './mounts.ts';
+import { type Described, describe, type LocatedFile } from './representation.ts';
+import { Seen } from './seen.ts';
 
-/** Answers the exchange with what `named` names. A path under a mount is never the app's, also when
- *  no file is there: as with nginx's alias, one look at the settings tells who answers. */
-export async function serveNamed(
-  exchange: Exchange,
-  named: NamedPath,
-  { log, errorPages }: { readonly log: Log; readonly errorPages: ErrorPages },
-): Promise<void> {
-  exchange.record.upstream = 'static';
-  const { method } = exchange.request;
-  if (method !== 'GET' && method !== 'HEAD') {
-    respondWithError(exchange, 'METHOD_NOT_ALLOWED', errorPages, ['Allow', 'GET, HEAD']);
-    return;
+export interface StaticParts {
+  readonly cacheBytes: number;
+  readonly log: Log;
+  readonly errorPages: ErrorPages;
+}
+
+/** Largest file that is kept in memory, and that serve-static is given. */
+const SMALL_BYTES_MAX = 1024 * 1024;
+/** A file that changes under the reader more often than this is not to be had as a whole. */
+const TRIES_MAX = 3;
+/** How long a path of a tryFiles mount counts as the app's without another look. */
+const MISSING_MS = 1000;
+const MISSING_MAX = 4096;
+
+export class StaticLane {
+  private readonly parts: StaticParts;
+  private readonly match: MatchMount;
+  private readonly hot: HotFiles;
+  private readonly seen = new Seen();
+  /** Paths that are no files, and until when that is believed. */
+  private readonly missing = new Map<string, number>();
+
+  constructor(mounts: readonly StaticMount[], parts: StaticParts) {
+    this.parts = parts;
+    this.match = createMatch(mounts);
+    this.hot = new HotFiles(mounts, {
+      cacheBytes: parts.cacheBytes,
+      onChange: () => this.missing.clear(),
+    });
   }
-  try {
-    const located = await find(named);
-    if (located.kind === 'file') serveFile(exchange, located);
-    else if (located.kind === 'directory') redirect(exchange, named);
-    else {
-      if (located.kind === 'refused')
-        log.debug('a static path was refused', { requestId: exchange.requestId, why: located.why });
-      respondWithError(exchange, 'NOT_FOUND', errorPages);
+
+  /** Takes the exchange, or says at once that it is the app's (false). What turns out to be the
+   *  app's only after a look at the disk is given to `next`. */
+  serve(exchange: Exchange, next: () => void): boolean {
+    const { method, target, fields } = exchange.request;
+    const path = pathOf(target);
+    const isRead = method === 'GET' || method === 'HEAD';
+    const file = this.hot.current(path, exchange.record.startedMs);
+    if (file !== null && isRead) {
+      exchange.record.upstream = 'static';
+      const asked = askedOf(fields);
+      const answered = answerHot(exchange, file, asked, this.parts.errorPages);
+      if (answered !== 'answered')
+        void this.orAgain(answered, exchange, { named: this.match(target)!, path, next });
+      return true;
     }
-  } catch (error) {
-    exchange.fail(failure('EDGE_FAULT', `static files: ${error}`, error));
+    const named = this.match(target);
+    if (named === null) return false;
+    const { tryFiles, internal } = named.mount;
+    if (tryFiles && (!isRead || (this.missing.get(path) ?? 0) > exchange.record.startedMs))
+      return false;
+    exchange.record.upstream = 'static';
+    if (internal) respondWithError(exchange, 'NOT_FOUND', this.parts.errorPages);
+    else if (!isRead) this.refuseMethod(exchange);
+    else void this.look(exchange, { named, path, next });
+    return true;
   }
-}
 
-/** A directory stands for its index.html, and is itself only where the slash is missing. */
-async function find(named: NamedPath): Promise<Located> {
-  if (named.segments === null) return { kind: 'missing' };
-  const located = await locate(named.mount.dir, named.segments);
-  if (located.kind === 'directory')
-    return named.trailingSlash
-      ? asFile(await locate(named.mount.dir, [...named.segments, 'index.html']))
-      : located;
-  return named.trailingSlash ? { kind: 'missing' } : located;
-}
+  /** Sends what `named` names, whatever its mount is for: where the app has said so. */
+  serveNamed(exchange: Exchange, named: NamedPath): void {
+    exchange.record.upstream = 'static';
+    void this.look(exchange, { named, path: null, next: null });
+  }
 
-function asFile(located: Located): Located {
-  return located.kind === 'directory' ? { kind: 'missing' } : located;
-}
+  /** Nothing is kept from here on; what is under way ends as it would. */
+  close(): void {
+    this.hot.close();
+  }
 
-type LocatedFile = Extract<Located, { kind: 'file' }>;
-
-/** serve-static opens by name what was checked by name: if another file is there by then, the
- *  answer is cut before its first byte. */
-function serveFile(exchange: Exchange, file: LocatedFile): void {
-  const serve = serveStatic(file.root, {
-    index: false,
-    redirect: false,
-    // Names that a client may not say were refused; what a link inside the root leads to is fine.
-    dotfiles: 'allow',
-    setHeaders: (response, _path, stats: { dev: number; ino: number }) => {
-      if (stats.dev !== file.stats.dev || stats.ino !== file.stats.ino) response.destroy();
-      else response.setHeader('X-Request-Id', exchange.requestId);
-    },
-  });
-  const { request, response } = toNodeHttp(exchange);
-  request.url = `/${file.path.split(sep).map(encodeURIComponent).join('/')}`;
-  serve(request, response, (error) => {
-    if (response.headersSent || response.destroyed) {
-      response.destroy();
+  private async orAgain(answered: Promise<Answered>, exchange: Exchange, way: Way): Promise<void> {
+    try {
+      if ((await answered) === 'answered') return;
+    } catch (error) {
+      this.fail(exchange, error);
       return;
     }
-    // Gone since it was located, or what serve-static refuses: 412, 416.
-    const status = error?.status ?? 404;
-    response.statusCode = status >= 400 && status < 500 ? status : 500;
-    for (const [name, value] of Object.entries(error?.headers ?? {}))
-      response.setHeader(name, value);
-    response.setHeader('Content-Type', 'text/plain; charset=utf-8');
-    response.end(`${response.statusCode}\n`);
-  });
+    if (way.path !== null) this.hot.forget(way.path);
+    await this.look(exchange, way);
+  }
+
+  /** The long way: a look at the disk. */
+  private async look(exchange: Exchange, way: Way): Promise<void> {
+    try {
+      for (let tries = 0; tries < TRIES_MAX; tries++) {
+        await this.hot.checkRoot(way.named.mount);
+        const found = await find(way.named);
+        if ((await this.deal(exchange, found, way)) === 'answered') return;
+      }
+      exchange.fail(failure('FILE_CHANGED', `it changed ${TRIES_MAX} times while it was opened`));
+    } catch (error) {
+      this.fail(exchange, error);
+    }
+  }
+
+  private async deal(exchange: Exchange, found: Found, way: Way): Promise<Answered> {
+    const { named, path, next } = way;
+    const { mount } = named;
+    if (found.kind === 'file') return this.serveFile(exchange, { mount, ...found, path });
+    if (path !== null) this.hot.forget(path);
+    if (found.kind === 'redirect') {
+      redirect(exchange, named);
+      return 'answered';
+    }
+    if (found.kind === 'refused') this.logRefused(exchange, found);
+    if (mount.tryFiles && next !== null) {
+      if (found.kind === 'missing' && path !== null) this.remember(path, exchange);
+      exchange.record.upstream = '';
+      next();
+      return 'answered';
+    }
+    const fallback = await findFallback(named, exchange.request);
+    if (fallback !== null) return this.serveFile(exchange, { mount, ...fallback, path: null });
+    respondWithError(exchange, 'NOT_FOUND', this.parts.errorPages);
+    return 'answered';
+  }
+
+  private async serveFile(exchange: Exchange, wanted: Wanted): Promise<Answered> {
+    const { mount, segments, located, path } = wanted;
+    const asked = askedOf(exchange.request.fields);
+    const key = this.hot.keyOf(mount, segments);
+    const described = await describe(mount, segments, located);
+    let file = this.hot.confirmed(key, described);
+    if (file === null && this.isCold(key, described, asked)) {
+      const chosen = chooseCoding(described, asked);
+      serveCold(exchange, chosen === -1 ? described.plain : described.coded[chosen]!);
+      return 'answered';
+    }
+    file ??= await this.load(key, { mount, segments, described });
+    if (file === null) return 'changed';
+    if (path !== null) this.hot.link(path, file);
+    return answerHot(exchange, file, asked, this.parts.errorPages);
+  }
+
+  private load(
+    key: string,
+    of: { mount: StaticMount; segments: readonly string[]; described: Described },
+  ): Promise<HotFile | null> {
+    return this.hot.load(key, { ...of, smallBytesMax: SMALL_BYTES_MAX });
+  }
+
+  /** What is asked for once (by a crawler, say) is not read into memory: it would push out what is
+   *  asked for again and again. serve-static knows no part of a file but one, and compares If-Range
+   *  weakly. */
+  private isCold(key: string, described: Described, asked: Asked): boolean {
+    const { range, ifMatch, ifUnmodifiedSince } = asked;
+    if (range !== undefined || ifMatch !== undefined || ifUnmodifiedSince !== undefined)
+      return false;
+    const chosen = chooseCoding(described, asked);
+    const { file } = chosen === -1 ? described.plain : described.coded[chosen]!;
+    if (file.stats.size > SMALL_BYTES_MAX) return false;
+    return this.parts.cacheBytes === 0 || !this.seen.before(key);
+  }
+
+  private remember(path: string, exchange: Exchange): void {
+    if (this.missing.size >= MISSING_MAX) this.missing.clear();
+    this.missing.set(path, exchange.record.startedMs + MISSING_MS);
+  }
+
+  private refuseMethod(exchange: Exchange): void {
+    respondWithError(exchange, 'METHOD_NOT_ALLOWED', this.parts.errorPages, ['Allow', 'GET, HEAD']);
+  }
+
+  private logRefused(exchange: Exchange, { why }: { readonly why: string }): void {
+    this.parts.log.debug('a static path was refused', { requestId: exchange.requestId, why });
+  }
+
+  private fail(exchange: Exchange, error: unknown): void {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EIO') {
+      // There, and not to be had: to the client the same as not there, to the operator not.
+      this.parts.log.warning('a static file cannot be read', {
+        requestId: exchange.requestId,
+        why: code,
+      });
+      respondWithError(exchange, 'NOT_FOUND', this.parts.errorPages);
+    } else exchange.fail(failure('EDGE_FAULT', `static files: ${error}`, error));
+  }
+}
+
+/** What a request asks for, and who is next when that is no file. */
+interface Way {
+  readonly named: NamedPath;
+  /** As in the target, without the query; null where no such path may be remembered. */
+  readonly path: string | null;
+  readonly next: (() => void) | null;
+}
+
+interface Wanted {
+  readonly mount: StaticMount;
+  readonly segments: readonly string[];
+  readonly located: LocatedFile;
+  readonly path: string | null;
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  return query === -1 ? target : target.slice(0, query);
 }
 
 function redirect(exchange: Exchange, named: NamedPath): void {
   const query = exchange.request.target.indexOf('?');
   const search = query === -1 ? '' : exchange.request.target.slice(query);
-  reply(exchange, 301, ['Location', directoryUrl(named) + search], 'Moved\n');
-}
-
-/** Not by exchange.fail(): the connection stays open. A page that misses three images would cost
- *  three connections. */
-function reply(exchange: Exchange, status: number, fields: Fields, text: string): void {
-  exchange.attach(ignoreContent);
-  const content = Buffer.from(text);
-  exchange.respond(status, '', [
-    ...fields,
+  const content = Buffer.from('Moved\n');
+  const fields: Fields = [
+    'Location',
+    directoryUrl(named) + search,
     'Content-Type',
     'text/plain; charset=utf-8',
     'Content-Length',
     String(content.length),
     'X-Request-Id',
     exchange.requestId,
-  ]);
+  ];
+  exchange.attach(ignoreContent);
+  exchange.respond(301, '', fields);
   exchange.write(content);
   exchange.end([]);
 }

@@ -1,0 +1,63 @@
+// Opens what was located, and reads it whole: what is read is what was checked, or nothing.
+
+import { close, constants, fstat, open, read, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type LocatedFile, sameStats } from './representation.ts';
+
+const openFile = promisify(open);
+const statFile = promisify(fstat);
+const readFile = promisify(read);
+
+/** No link is followed any more, and a FIFO that has taken the place of the file is not waited for. */
+const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/** The descriptor of this very file, unchanged since it was located; null: it is another by now, or
+ *  gone. Throws what opening throws otherwise (EACCES, EMFILE). The caller closes it. */
+export async function openChecked(file: LocatedFile): Promise<number | null> {
+  let fd: number;
+  try {
+    fd = await openFile(join(file.root, file.path), FLAGS);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENXIO')
+      return null;
+    throw error;
+  }
+  try {
+    if (isUnchanged(await statFile(fd), file)) return fd;
+  } catch {
+    // As good as gone.
+  }
+  closeFile(fd);
+  return null;
+}
+
+/** The content, all from one descriptor; null when it changed in the meantime. */
+export async function readChecked(file: LocatedFile): Promise<Buffer | null> {
+  const fd = await openChecked(file);
+  if (fd === null) return null;
+  try {
+    const { size } = file.stats;
+    // Not of the pool: a slice would keep 8 KB alive for each small file.
+    const content = Buffer.allocUnsafeSlow(size);
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await readFile(fd, content, at, size - at, at);
+      if (bytesRead === 0) return null;
+      at += bytesRead;
+    }
+    // Written to while it was read: it may be half of one and half of the other.
+    return isUnchanged(await statFile(fd), file) ? content : null;
+  } finally {
+    closeFile(fd);
+  }
+}
+
+function isUnchanged(stats: Stats, file: LocatedFile): boolean {
+  return stats.isFile() && sameStats(stats, file.stats);
+}
+
+/** Nothing hangs on how it ends: nothing was written. */
+export function closeFile(fd: number): void {
+  close(fd, () => {});
+}
