@@ -1,6 +1,6 @@
 // Runs wrk and reads what it prints.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +50,46 @@ export async function runWrk(
     p50Ms: duration(output, /50%\s+([\d.]+)(us|ms|s)/),
     p99Ms: duration(output, /99%\s+([\d.]+)(us|ms|s)/),
     errors,
+  };
+}
+
+/** One client that downloads, again from the start when it has all. stop() says how much it got. */
+export function downloadOverAndOver(origin: string, load: Load): { stop(): Promise<string> } {
+  // A program of its own: reading must not slow down what is measured here.
+  const fields = (load.fields ?? []).flatMap((field) => ['-H', field]);
+  let current: ChildProcess | null = null;
+  let stopped = false;
+  let bytes = 0;
+  let wholes = 0;
+  const run = async (): Promise<void> => {
+    while (!stopped) {
+      const args = ['-s', '-o', '/dev/null', '-w', '%{size_download}', ...fields];
+      const child = spawn('curl', [...args, origin + load.path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      current = child;
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+      const code = await new Promise((resolve) => {
+        child.once('error', resolve);
+        child.once('close', resolve);
+      });
+      bytes += Number(output) || 0;
+      if (code === 0) wholes++;
+      else if (!stopped) throw new Error(`the download ended with ${code}`);
+    }
+  };
+  const running = run();
+  running.catch(() => {});
+  return {
+    async stop() {
+      stopped = true;
+      current?.kill();
+      await running;
+      return `${wholes} whole downloads, ${(bytes / 2 ** 20).toFixed(1)} MB on the wire,`;
+    },
   };
 }
 

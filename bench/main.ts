@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { edgeMemory, idleConnectionCost } from './idle.ts';
-import { type LoadResult, runWrk } from './load.ts';
+import { downloadOverAndOver, type LoadResult, runWrk } from './load.ts';
 import { has, type Peer, peers } from './peers.ts';
 import { cpuBetween, sampleTree } from './proc.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
@@ -51,6 +51,7 @@ async function main(): Promise<number> {
       // One after another in each round, so that a change of the machine's speed meets all alike.
       for (const peer of present) {
         if (peer.needs && !has(peer.needs)) continue;
+        if (scenario.gzip && !peer.gzips) continue;
         runs.set(peer, [...(runs.get(peer) ?? []), await measure(scenario, peer)]);
       }
     }
@@ -71,7 +72,9 @@ async function measure(scenario: Scenario, peer: Peer): Promise<Row> {
   const server = await peer.start(scenario.app, {
     workers: Number(options.workers),
     accessLog: scenario.accessLog,
+    gzip: scenario.gzip ?? false,
   });
+  const download = scenario.beside ? downloadOverAndOver(server.origin, scenario.beside) : null;
   try {
     const connections = Number(options.connections);
     await runWrk(server.origin, scenario.load, { connections, seconds: 2 });
@@ -90,13 +93,14 @@ async function measure(scenario: Scenario, peer: Peer): Promise<Row> {
       edgeMemoryBytes: edgeMemory(server),
     };
   } finally {
+    if (download !== null) console.log(`  ${peer.name}: ${await download.stop()} beside`);
     await server.stop();
   }
 }
 
 async function measureIdle(): Promise<number> {
   const portico = peers[0] as Peer;
-  const server = await portico.start('routes.mjs', { workers: 1, accessLog: false });
+  const server = await portico.start('routes.mjs', { workers: 1, accessLog: false, gzip: false });
   try {
     // The heap has grown to its working size before the connections are counted.
     await runWrk(server.origin, { path: '/' }, { connections: 200, seconds: 2 });

@@ -20,6 +20,8 @@ export interface Peer {
   readonly name: string;
   /** Program that must be on the machine, if any. */
   readonly needs: string | null;
+  /** Compresses on the fly. */
+  readonly gzips?: boolean;
   start(app: string, options: StartOptions): Promise<Running>;
 }
 
@@ -27,11 +29,12 @@ export interface StartOptions {
   /** App processes. */
   readonly workers: number;
   readonly accessLog: boolean;
+  readonly gzip: boolean;
 }
 
 export const peers: readonly Peer[] = [
-  { name: 'portico', needs: null, start: startPortico },
-  { name: 'nginx → node', needs: 'nginx', start: startNginx },
+  { name: 'portico', needs: null, gzips: true, start: startPortico },
+  { name: 'nginx → node', needs: 'nginx', gzips: true, start: startNginx },
   { name: 'haproxy → node', needs: 'haproxy', start: startHaproxy },
   { name: 'http-proxy → node', needs: null, start: startHttpProxy },
   { name: 'node alone', needs: null, start: startNode },
@@ -66,6 +69,9 @@ async function startNginx(app: string, options: StartOptions): Promise<Running> 
   const port = await freePort();
   const file = join(dir, 'nginx.conf');
   const accessLog = options.accessLog ? `${dir}/access.log combined buffer=64k flush=1s` : 'off';
+  // The level and the smallest size of Portico.
+  const gzip =
+    'gzip on; gzip_comp_level 5; gzip_min_length 1024; gzip_types text/plain application/json;';
   writeFileSync(
     file,
     `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
@@ -74,6 +80,7 @@ async function startNginx(app: string, options: StartOptions): Promise<Running> 
        access_log ${accessLog};
        client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy;
        fastcgi_temp_path ${dir}/fastcgi; uwsgi_temp_path ${dir}/uwsgi; scgi_temp_path ${dir}/scgi;
+       ${options.gzip ? gzip : ''}
        keepalive_timeout 120s; keepalive_requests 100000000; client_max_body_size 10m;
        upstream app { least_conn; keepalive 64; keepalive_requests 100000000;
          ${sockets.map((path) => `server unix:${path} fail_timeout=0;`).join(' ')} }

@@ -7,6 +7,10 @@ export interface Scenario {
   readonly app: string;
   readonly load: Load;
   readonly accessLog: boolean;
+  /** nginx compresses too, at the same level. Only the peers that can are run. */
+  readonly gzip?: boolean;
+  /** What one more client downloads over and over while the load runs. */
+  readonly beside?: Load;
   /** Most CPU per request against the named peer that the project allows itself. */
   readonly bars: readonly { readonly peer: string; readonly cpuRatioMax: number }[];
 }
@@ -33,6 +37,8 @@ const bars = [
 
 const plain = { app: 'routes.mjs', accessLog: false, bars: [] };
 
+const gzip = ['Accept-Encoding: gzip'];
+
 export const scenarios: readonly Scenario[] = [
   { ...plain, name: 'hello', load: { path: '/' }, bars },
   { ...plain, name: 'hello, browser fields', load: { path: '/', fields: browserFields }, bars },
@@ -46,4 +52,20 @@ export const scenarios: readonly Scenario[] = [
   },
   { ...plain, name: 'Express hello', app: 'express.mjs', load: { path: '/' } },
   { ...plain, name: 'Fastify hello', app: 'fastify.mjs', load: { path: '/' } },
+  { ...plain, name: 'json 10 KB, gzip', gzip: true, load: { path: '/json', fields: gzip } },
+  {
+    ...plain,
+    name: 'hello beside 50 MB, gzip',
+    gzip: true,
+    load: { path: '/' },
+    beside: { path: '/large', fields: gzip },
+  },
+  // The same without compression, to tell what the download costs by itself.
+  {
+    ...plain,
+    name: 'hello beside 50 MB, plain',
+    gzip: true,
+    load: { path: '/' },
+    beside: { path: '/large' },
+  },
 ];

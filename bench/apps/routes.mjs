@@ -9,6 +9,13 @@ const json = JSON.stringify({
     text: 'The quick brown fox jumps over the lazy dog.',
   })),
 });
+// 50 MB of JSON lines, a piece of 64 KB at a time.
+const lines = Buffer.from(
+  Array.from({ length: 1100 }, (_, id) =>
+    JSON.stringify({ id, hash: (id * 2654435761) % 4294967296, text: 'The quick brown fox.' }),
+  ).join('\n'),
+);
+const linesTimes = Math.ceil((50 * 1024 * 1024) / lines.length);
 const megabyte = Buffer.alloc(1024 * 1024, 'portico ');
 
 export function app(req, res) {
@@ -21,6 +28,16 @@ export function app(req, res) {
       res.setHeader('Content-Type', 'application/octet-stream');
       res.end(megabyte);
       return;
+    case '/large': {
+      res.setHeader('Content-Type', 'application/json');
+      let left = linesTimes;
+      const fill = () => {
+        while (left-- > 0) if (!res.write(lines)) return res.once('drain', fill);
+        res.end();
+      };
+      fill();
+      return;
+    }
     case '/post': {
       let bytes = 0;
       req.on('data', (chunk) => {
