@@ -105,6 +105,12 @@ test('what is pure has no clock, no I/O and no environment', () => {
       'link/preface.ts',
       'edge/balancer/policy.ts',
       'edge/balancer/retry.ts',
+      'edge/cache/entry.ts',
+      'edge/cache/key.ts',
+      'edge/cache/policy.ts',
+      'edge/cache/status-field.ts',
+      'edge/cache/store.ts',
+      'edge/cache/wants.ts',
       'edge/compression/decide.ts',
       'edge/compression/media-types.ts',
     ].includes(file) ||

@@ -5,6 +5,7 @@ import { type Request, workersMax } from './control/protocol.ts';
 import { checkEdges, edgeExited, edgeSays, edgeSpawned } from './decide/edges.ts';
 import type { Action, ArbiterSignal, Event } from './decide/events.ts';
 import { pauseMs, tickMs } from './decide/limits.ts';
+import { askPurge, checkPurgeAsks } from './decide/purge.ts';
 import { reconcile } from './decide/reconcile.ts';
 import { checkReload, configLoaded, requestReload, socketsBound } from './decide/reload.ts';
 import type { State } from './decide/state.ts';
@@ -80,6 +81,7 @@ function tick(turn: Turn): void {
   checkWorkers(turn);
   checkReload(turn);
   checkStatusAsks(turn);
+  checkPurgeAsks(turn);
 }
 
 /** The arbiter stood still, and with it perhaps the whole machine: heartbeats that came meanwhile
@@ -142,6 +144,9 @@ function asked(turn: Turn, askId: number, request: Request): void {
   switch (request.command) {
     case 'status':
       askStatus(turn, askId);
+      return;
+    case 'purge':
+      askPurge(turn, askId, request.purges);
       return;
     case 'reload':
       requestReload(turn, { askIds: [askId], resetsWorkers: true });

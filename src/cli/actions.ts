@@ -18,6 +18,8 @@ export const actions = [
     help: 'Print each setting and where it came from',
   },
   { name: 'json', flags: ['--json'], help: 'With --print-config and status: print JSON' },
+  { name: 'tag', flags: ['--tag'], help: 'With purge: the arguments are tags' },
+  { name: 'all', flags: ['--all'], help: 'With purge: all responses' },
   { name: 'version', flags: ['--version', '-v', '-V'], help: 'Print the version' },
   { name: 'help', flags: ['--help', '-h'], help: 'Print this' },
 ] as const satisfies readonly DescribedAction[];

@@ -1,12 +1,12 @@
-// status, reload, stop and scale: asks the arbiter of a running instance.
+// status, reload, stop, scale and purge: asks the arbiter of a running instance.
 
 import { askArbiter } from '../arbiter/control/client.ts';
-import { type Reply, type Request, workersMax } from '../arbiter/control/protocol.ts';
+import { purgesMax, type Reply, type Request, workersMax } from '../arbiter/control/protocol.ts';
 import { readEnvironment } from '../config/environment.ts';
 import type { ParsedFlags } from '../config/flags.ts';
 import { settings } from '../config/settings.ts';
 import { findInstance } from './find-instance.ts';
-import { asks, type Invocation } from './invocation.ts';
+import { asks, type CommandName, type Invocation } from './invocation.ts';
 import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
 import { statusText } from './status-text.ts';
@@ -55,8 +55,9 @@ function requestOf({ command, args, flags }: ControlInvocation): {
     if (!instanceKeys.includes(key))
       problems.push(`Cannot use ${origin.label} with portico ${command}: it is for a start`);
   for (const action of flags.actions)
-    if (action !== 'json' || command !== 'status')
+    if (!ownActions[command].includes(action))
       problems.push(`Cannot use --${action} with portico ${command}`);
+  if (command === 'purge') return purgeOf(args, flags, problems);
   const extra = command === 'scale' ? args.slice(1) : args;
   for (const word of extra) problems.push(`Unexpected argument ${JSON.stringify(word)}`);
   if (command !== 'scale') return { request: { command }, problems };
@@ -65,6 +66,36 @@ function requestOf({ command, args, flags }: ControlInvocation): {
   const what = args[0] === undefined ? 'needs a number' : `cannot use ${JSON.stringify(args[0])}`;
   problems.push(`portico scale ${what}: expected a number of workers from 1 to ${workersMax}`);
   return { request: null, problems };
+}
+
+type Purge = Extract<Request, { command: 'purge' }>['purges'][number];
+
+const ownActions: Readonly<Record<Exclude<CommandName, 'precompress'>, readonly string[]>> = {
+  status: ['json'],
+  reload: [],
+  stop: [],
+  scale: [],
+  purge: ['tag', 'all'],
+};
+
+function purgeOf(args: readonly string[], flags: ParsedFlags, problems: string[]) {
+  const all = asks(flags, 'all');
+  const tags = asks(flags, 'tag');
+  if (all && (tags || args.length > 0)) problems.push('portico purge --all needs nothing else');
+  if (!all && args.length === 0)
+    problems.push('portico purge needs URLs, --tag and tags, or --all');
+  if (args.length > purgesMax) problems.push(`portico purge takes ${purgesMax} at a time`);
+  if (!tags)
+    for (const url of args)
+      if (!/^(\/|https?:\/\/.)/i.test(url))
+        problems.push(
+          `Cannot use ${JSON.stringify(url)}: expected a URL such as https://example.com/path, or a path`,
+        );
+  const named = args.map(
+    (arg): Purge => (tags ? { kind: 'tag', tag: arg } : { kind: 'url', url: arg }),
+  );
+  const request: Request = { command: 'purge', purges: all ? [{ kind: 'all' }] : named };
+  return { request, problems };
 }
 
 /** A setting of the command line or the environment. */
@@ -86,6 +117,8 @@ function answerText(reply: Extract<Reply, { ok: true }>): string {
       return `portico: reloaded, generation ${reply.generation} serves\n`;
     case 'stop':
       return 'portico: stopped\n';
+    case 'purge':
+      return `portico: ${reply.responses} ${reply.responses === 1 ? 'response' : 'responses'} purged\n`;
     case 'scale':
       return `portico: ${reply.workers} ${reply.workers === 1 ? 'worker' : 'workers'} wanted\n`;
   }

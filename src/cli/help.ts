@@ -13,7 +13,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 `;
 
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
-       portico status | reload | stop | scale N   [--runtime-dir DIR | --pid FILE]
+       portico status | reload | stop | scale N | purge URL...   [--runtime-dir DIR | --pid FILE]
        portico precompress DIR...
 `;
 
@@ -46,6 +46,8 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
   reload:
     'portico reload\n\nLoads settings and app anew, without losing a request. Waits until the new workers serve; the\nexit code is 0 when they do, 1 when the old ones had to go on.\n',
   stop: 'portico stop\n\nStops the running instance when its open requests are done.\n',
+  purge:
+    'portico purge URL...\nportico purge --tag TAG...\nportico purge --all\n\nForgets stored responses (see --cache): those of the URLs (a path alone is that of every host),\nthose whose Cache-Tag or Surrogate-Key names a tag, or all.\n',
   scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
   precompress:
     'portico precompress DIR...\n\nMakes .br, .zst (where this Node has zstd) and .gz siblings of the text files below DIR, as small as\nthey get; static mounts then send them. What is up to date is left alone, and nothing is removed.\nThe exit code is 1 when a file could not be read or written.\n',

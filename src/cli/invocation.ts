@@ -5,7 +5,7 @@ import { type ParsedFlags, parseFlags } from '../config/flags.ts';
 import { settings } from '../config/settings.ts';
 import { type ActionName, actions } from './actions.ts';
 
-export const commandNames = ['status', 'reload', 'stop', 'scale', 'precompress'] as const;
+export const commandNames = ['status', 'reload', 'stop', 'scale', 'purge', 'precompress'] as const;
 export type CommandName = (typeof commandNames)[number];
 
 export type Invocation =

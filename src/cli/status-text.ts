@@ -3,6 +3,7 @@
 import type { Status } from '../arbiter/control/protocol.ts';
 
 type Row = readonly string[];
+type EdgeNumbers = NonNullable<Status['edges'][number]['status']>;
 
 const header: Row = ['', 'pid', 'state', 'up', 'in flight', 'served', 'memory', ''];
 /** Columns of text; the others are numbers and stand to the right. */
@@ -45,8 +46,15 @@ function edgeRow({ slot, pid, phase, uptimeMs, status }: Status['edges'][number]
     count(status.requestsInFlight),
     count(status.requestsServed),
     memory(status.rssBytes),
-    `${count(status.connections)} connections, ${count(status.queued)} queued`,
+    `${count(status.connections)} connections, ${count(status.queued)} queued${cacheText(status.cache)}`,
   ];
+}
+
+function cacheText(cache: EdgeNumbers['cache']): string {
+  if (cache === null) return '';
+  const { hits, misses, entries, bytes } = cache;
+  const share = hits + misses === 0 ? 0 : Math.round((100 * hits) / (hits + misses));
+  return `, cache ${share}% of ${count(hits + misses)} hit, ${count(entries)} stored in ${memory(bytes)}`;
 }
 
 function workerRow(worker: Status['workers'][number], arbiter: Status['arbiter']): Row {

@@ -100,6 +100,17 @@ export interface Config {
   /** Memory for the contents of hot files; 0 = none are kept. */
   readonly staticCacheBytes: number;
 
+  // Response cache
+  /** Memory for it; 0 = off. */
+  readonly cacheBytes: number;
+  readonly cacheEntryBytes: number;
+  /** 0 = responses that don't say how long they are fresh are not kept. */
+  readonly cacheDefaultTtlMs: number;
+  /** Longest wait for the answer to another request. */
+  readonly cacheWaitMs: number;
+  /** Keep responses with Set-Cookie, without it. */
+  readonly cacheSetCookie: boolean;
+
   // Errors
   /** Absolute paths by status, "404", or by class, "5xx". */
   readonly errorPages: Readonly<Record<string, string>>;

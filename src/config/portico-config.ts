@@ -76,6 +76,16 @@ export interface PorticoConfig {
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
   /** Memory of each edge for hot static files; 0: none. Files up to 1 MB are kept; larger ones are read for each request. Default: `64m`. */
   readonly staticCacheBytes?: number | string | undefined;
+  /** Keep the app's responses in so much memory. Those that their `Cache-Control` or `Expires` allows a shared cache to keep, at each edge; `on` is 64m. See [cache](cache.md). Default: `off`. */
+  readonly cache?: number | string | boolean | undefined;
+  /** Largest response content that is kept. At most half of `cache`. Larger responses pass through. Default: `1m`. */
+  readonly cacheEntry?: number | string | undefined;
+  /** Keep responses so long that do not say how long; 0: not. Only for requests without Cookie and Authorization. `1s` is a micro-cache. Default: `0`. */
+  readonly cacheDefaultTtl?: number | string | undefined;
+  /** Longest wait for another request's response. Requests for what is being fetched wait for it, at most `queueSize` of them at each edge. Then they ask the app themselves. Default: `5s`. */
+  readonly cacheWait?: number | string | undefined;
+  /** Keep responses with Set-Cookie too, without the cookies. Only the client whose request reached the app gets them. For apps that set cookies on pages that are for all. Default: `off`. */
+  readonly cacheSetCookie?: boolean | undefined;
   /** Compress the app's responses for clients that accept it. What is compressed, and what is left alone, is in [compression.md](compression.md). Default: `on`. */
   readonly compress?: boolean | undefined;
   /** Smallest content that is compressed, where its length is known. Default: `1k`. */

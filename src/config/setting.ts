@@ -10,6 +10,7 @@ export const groups = [
   'Connections',
   'Balancing',
   'Static files',
+  'Cache',
   'Compression',
   'Error pages',
   'Logs',

@@ -2,6 +2,7 @@
 
 import type { Setting } from './setting.ts';
 import { appSettings } from './settings/app.ts';
+import { cacheSettings } from './settings/cache.ts';
 import { compressionSettings } from './settings/compression.ts';
 import { connectionSettings } from './settings/connections.ts';
 import { errorSettings } from './settings/errors.ts';
@@ -14,6 +15,7 @@ export const settings: readonly Setting[] = [
   ...processSettings,
   ...connectionSettings,
   ...staticSettings,
+  ...cacheSettings,
   ...compressionSettings,
   ...errorSettings,
   ...logSettings,

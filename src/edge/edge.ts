@@ -8,13 +8,15 @@ import {
   resolveClient,
   upstreamFields,
 } from '../http/forwarded.ts';
-import type { EdgeStatus } from '../ipc/messages.ts';
+import type { EdgeStatus, Purge } from '../ipc/messages.ts';
 import { connectLink } from '../link/edge-end.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
+import { Cache } from './cache/cache.ts';
+import { lookForHandover } from './cache/fetch.ts';
 import { createCompression } from './compression/compression.ts';
 import { Slots } from './compression/slots.ts';
 import { respondWithError } from './error-pages/error-answer.ts';
@@ -32,6 +34,7 @@ interface Parts {
   readonly log: Log;
   readonly errorPages: ErrorPages;
   readonly compressing: Slots;
+  readonly cache: Cache | null;
 }
 
 /** What is made of one set of settings. */
@@ -43,7 +46,7 @@ interface Composed {
 
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
 function compose(config: Config, parts: Parts): Composed {
-  const { pool, log, errorPages } = parts;
+  const { pool, log, errorPages, cache } = parts;
   const trust = createTrust(config.forwardedAllowIps);
   const statics =
     config.static.length > 0
@@ -68,12 +71,18 @@ function compose(config: Config, parts: Parts): Composed {
     }
 
     // 2. Static files. What is found to be none only after a look at the disk goes on from there.
-    if (statics?.serve(exchange, () => toApp(exchange, peer, trusted))) return;
+    if (statics?.serve(exchange, () => answer(exchange, peer, trusted))) return;
 
-    toApp(exchange, peer, trusted);
+    answer(exchange, peer, trusted);
   }
 
-  // 3. The app.
+  // 3. Stored responses. What is not there is asked for on an exchange of the cache's own.
+  function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
+    if (cache === null) toApp(exchange, peer, trusted);
+    else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted));
+  }
+
+  // 4. The app.
   function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
     const { request, client, requestId } = exchange;
     const { method, target, version } = request;
@@ -91,6 +100,7 @@ function responseSteps(
   statics: StaticLane | null,
 ): ResponseStep[] {
   const steps: ResponseStep[] = [];
+  if (config.cacheBytes > 0) steps.push(lookForHandover);
   const accel = createAccel(config.static, {
     serve: (exchange, named) => statics?.serveNamed(exchange, named),
     missing: (exchange) => respondWithError(exchange, 'NOT_FOUND', errorPages),
@@ -99,6 +109,12 @@ function responseSteps(
   if (config.interceptErrors) steps.push(createIntercept(errorPages));
   if (config.compress) steps.push(createCompression(config, compressing));
   return steps;
+}
+
+/** What is stored outlives new settings, unless its size is another one. */
+function cacheFor(config: Config, former: Cache | null): Cache | null {
+  if (config.cacheBytes === 0) return null;
+  return former?.bytesMax === config.cacheBytes ? former : new Cache(config);
 }
 
 /** One edge: what is composed from the settings is replaced as a whole by a reload, what lives
@@ -113,6 +129,7 @@ export class Edge {
   private composed: Composed;
   private listenerOptions: ListenerOptions;
   private accessLog: AccessLog | null;
+  private cache: Cache | null;
   private served = 0;
 
   /** Throws where a setting can't be put to work. */
@@ -121,7 +138,8 @@ export class Edge {
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
     const errorPages = loadErrorPages(config.errorPages);
-    this.composed = this.compose(config, errorPages);
+    this.cache = cacheFor(config, null);
+    this.composed = this.compose(config, errorPages, this.cache);
     this.accessLog = createAccessLog(config, log);
     this.listenerOptions = listenerOptions(config, errorPages);
     this.listener = createListener({
@@ -136,7 +154,8 @@ export class Edge {
    *  notices. Throws where a setting can't be put to work: then all stays as it was. */
   configure(config: Config): void {
     const errorPages = loadErrorPages(config.errorPages);
-    const composed = this.compose(config, errorPages);
+    const cache = cacheFor(config, this.cache);
+    const composed = this.compose(config, errorPages, cache);
     const { accessLogfile, accessLogformat } = this.config;
     const logsElsewhere =
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
@@ -145,6 +164,9 @@ export class Edge {
     this.config = config;
     this.composed.close();
     this.composed = composed;
+    if (this.cache !== cache) this.cache?.close();
+    this.cache = cache;
+    if (cache !== null) cache.settings = config;
     if (logsElsewhere) this.accessLog?.close();
     this.accessLog = accessLog;
     this.listenerOptions = listenerOptions(config, errorPages);
@@ -163,8 +185,14 @@ export class Edge {
       requestsServed: this.served,
       queued: this.pool.queued,
       rssBytes: process.memoryUsage.rss(),
+      cache: this.cache?.stats() ?? null,
       workers: this.pool.status(),
     };
+  }
+
+  /** Forgets stored responses; returns how many. */
+  purge(what: Purge): number {
+    return this.cache?.purge(what) ?? 0;
   }
 
   reopenLogs(): void {
@@ -178,9 +206,9 @@ export class Edge {
     this.accessLog?.flush();
   }
 
-  private compose(config: Config, errorPages: ErrorPages): Composed {
+  private compose(config: Config, errorPages: ErrorPages, cache: Cache | null): Composed {
     const { pool, log, compressing } = this;
-    return compose(config, { pool, log, errorPages, compressing });
+    return compose(config, { pool, log, errorPages, compressing, cache });
   }
 
   private onSettled(exchange: SettledExchange): void {

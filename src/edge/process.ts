@@ -107,6 +107,11 @@ class EdgeProcess {
         this.log.reopen();
         edge.reopenLogs();
         return;
+      case 'purge': {
+        const { askId, what } = message;
+        this.channel.send({ type: 'purged', askId, responses: edge.purge(what) });
+        return;
+      }
       case 'report':
         this.channel.send({ type: 'status', askId: message.askId, status: edge.status() });
         return;

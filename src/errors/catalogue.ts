@@ -177,6 +177,13 @@ const rows = {
     what: 'The resource does not take this method.',
     remedy: 'Use one that Allow names.',
   },
+  NOT_CACHED: {
+    blame: 'client',
+    status: 504,
+    retry: false,
+    what: 'The request allows only a stored response, and none fits.',
+    remedy: 'Send it without Cache-Control: only-if-cached.',
+  },
   QUEUE_FULL: {
     blame: 'edge',
     status: 503,

@@ -23,6 +23,8 @@ const socketPaths: Check = (value) =>
   value.every((path) => typeof path === 'string' && path.startsWith('/') && path.length < 108);
 
 const workerShare: Check = (value) => fits(value, { id: count, inFlight: count, served: count });
+const cacheStats: Check = (value) =>
+  value === null || fits(value, { hits: count, misses: count, entries: count, bytes: count });
 const edgeStatus: Check = (value) =>
   fits(value, {
     pid: count,
@@ -31,6 +33,7 @@ const edgeStatus: Check = (value) =>
     requestsServed: count,
     queued: count,
     rssBytes: count,
+    cache: cacheStats,
     workers: (list) =>
       Array.isArray(list) && list.length <= listMax && list.every((share) => workerShare(share)),
   });
@@ -49,6 +52,7 @@ const fromEdgeShapes: Record<FromEdge['type'], Shape> = {
   refused: { reason: text },
   heartbeat: {},
   withdrawn: { workerId: count },
+  purged: { askId: count, responses: count },
   status: { askId: count, status: edgeStatus },
 };
 
@@ -61,6 +65,7 @@ const toEdgeShapes: Record<ToEdge['type'], Shape> = {
   gone: { workerId: count },
   drain: { deadlineMs: count },
   'reopen-logs': {},
+  purge: { askId: count, what: object },
   report: { askId: count },
 };
 

@@ -35,6 +35,8 @@ export type ToEdge =
   | { readonly type: 'drain'; readonly deadlineMs: number }
   /** Open the log files anew (USR1). */
   | { readonly type: 'reopen-logs' }
+  /** Forget stored responses; answered by 'purged'. */
+  | { readonly type: 'purge'; readonly askId: number; readonly what: Purge }
   /** Answer with 'status'. */
   | { readonly type: 'report'; readonly askId: number };
 
@@ -48,6 +50,7 @@ export type FromEdge =
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'heartbeat' }
   | { readonly type: 'withdrawn'; readonly workerId: number }
+  | { readonly type: 'purged'; readonly askId: number; readonly responses: number }
   | { readonly type: 'status'; readonly askId: number; readonly status: EdgeStatus };
 
 export type ToWorker =
@@ -83,6 +86,22 @@ export type FromWorker =
   /** maxRequests is reached: replace me. */
   | { readonly type: 'retire'; readonly reason: string };
 
+/** Which stored responses to forget: those of a URL ("https://example.com/path?query", or a path for
+ *  all hosts), those with a tag, or all. */
+export type Purge =
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'tag'; readonly tag: string }
+  | { readonly kind: 'all' };
+
+/** The response cache of one edge. */
+export interface CacheStats {
+  /** Requests answered from memory, and requests that had to ask the app. */
+  readonly hits: number;
+  readonly misses: number;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
 export interface EdgeStatus {
   readonly pid: number;
   readonly connections: number;
@@ -90,6 +109,8 @@ export interface EdgeStatus {
   readonly requestsServed: number;
   readonly queued: number;
   readonly rssBytes: number;
+  /** null = there is none. */
+  readonly cache: CacheStats | null;
   /** In flight by worker id. */
   readonly workers: readonly {
     readonly id: number;

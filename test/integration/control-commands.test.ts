@@ -35,6 +35,7 @@ test('each command asks the instance that --runtime-dir names, and prints its an
     if (request.command === 'status') return { ok: true, command: 'status', status };
     if (request.command === 'reload') return { ok: true, command: 'reload', generation: 2 };
     if (request.command === 'stop') return { ok: true, command: 'stop' };
+    if (request.command === 'purge') return { ok: true, command: 'purge', responses: 1 };
     return { ok: true, command: 'scale', workers: request.workers };
   });
   const run = (...args: string[]) => portico([...args, '--runtime-dir', 'run'], { cwd });
@@ -43,11 +44,24 @@ test('each command asks the instance that --runtime-dir names, and prints its an
   assert.deepEqual(JSON.parse((await run('status', '--json')).stdout), status);
   assert.deepEqual(await run('reload'), said('portico: reloaded, generation 2 serves\n'));
   assert.deepEqual(await run('scale', '4'), said('portico: 4 workers wanted\n'));
+  assert.deepEqual(await run('purge', 'http://a/b', '/c'), said('portico: 1 response purged\n'));
+  assert.deepEqual(await run('purge', '--tag', 'news'), said('portico: 1 response purged\n'));
+  assert.deepEqual(await run('purge', '--all'), said('portico: 1 response purged\n'));
   const env = { PORTICO_RUNTIME_DIR: join(cwd, 'run') };
   assert.deepEqual(await portico(['stop'], { cwd, env }), said('portico: stopped\n'));
   assert.deepEqual(asked, [
     ...[{ command: 'status' }, { command: 'status' }, { command: 'reload' }],
-    ...[{ command: 'scale', workers: 4 }, { command: 'stop' }],
+    { command: 'scale', workers: 4 },
+    {
+      command: 'purge',
+      purges: [
+        { kind: 'url', url: 'http://a/b' },
+        { kind: 'url', url: '/c' },
+      ],
+    },
+    { command: 'purge', purges: [{ kind: 'tag', tag: 'news' }] },
+    { command: 'purge', purges: [{ kind: 'all' }] },
+    { command: 'stop' },
   ]);
 });
 

@@ -214,7 +214,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
       case 'report': {
         const status = {
           ...{ pid: 1, connections: 0, requestsInFlight: 0, requestsServed: 0, queued: 0 },
-          ...{ rssBytes: 0, workers: [] },
+          ...{ rssBytes: 0, cache: null, workers: [] },
         };
         later(edge, random.between(0, 50), () =>
           onEvent({
@@ -226,6 +226,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
         return;
       }
       case 'reopen-logs':
+      case 'purge':
         return;
       default:
         throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);

@@ -40,6 +40,7 @@ const status: Status = {
         requestsServed: 1_234_567,
         queued: 0,
         rssBytes: 61 * 1024 ** 2,
+        cache: null,
         workers: [],
       },
     },

@@ -1,11 +1,13 @@
 // What `portico status`, `reload`, `stop` and `scale` say to the arbiter, and hear: one JSON line each way.
 
-import type { EdgeStatus } from '../../ipc/messages.ts';
+import type { EdgeStatus, Purge } from '../../ipc/messages.ts';
 
 /** Most workers that `scale` may ask for. */
 export const workersMax = 1024;
-/** A request is one short line; longer is refused. */
-export const requestBytesMax = 4096;
+/** A request is one short line; longer is refused. A purge may name URLs of some kilobytes. */
+export const requestBytesMax = 64 * 1024;
+/** What one purge may name. */
+export const purgesMax = 100;
 /** The answer to `status` has a few hundred bytes a worker. */
 export const replyBytesMax = 4 * 1024 * 1024;
 
@@ -15,13 +17,16 @@ export type Request =
   | { readonly command: 'reload' }
   /** Answered when all children have ended. */
   | { readonly command: 'stop' }
-  | { readonly command: 'scale'; readonly workers: number };
+  | { readonly command: 'scale'; readonly workers: number }
+  /** Answered when every edge has forgotten what is named. */
+  | { readonly command: 'purge'; readonly purges: readonly Purge[] };
 
 export type Reply =
   | { readonly ok: true; readonly command: 'status'; readonly status: Status }
   | { readonly ok: true; readonly command: 'reload'; readonly generation: number }
   | { readonly ok: true; readonly command: 'stop' }
   | { readonly ok: true; readonly command: 'scale'; readonly workers: number }
+  | { readonly ok: true; readonly command: 'purge'; readonly responses: number }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 /** How the whole stands. Durations and ages in milliseconds. */
@@ -79,7 +84,7 @@ export interface WorkerReport {
 /** The request in a line a client sent, or null when it is none. */
 export function checkRequest(value: unknown): Request | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { command, workers } = value as { command?: unknown; workers?: unknown };
+  const { command, workers, purges } = value as Readonly<Record<string, unknown>>;
   switch (command) {
     case 'status':
     case 'reload':
@@ -91,9 +96,24 @@ export function checkRequest(value: unknown): Request | null {
         (workers as number) <= workersMax
         ? { command, workers: workers as number }
         : null;
+    case 'purge':
+      return Array.isArray(purges) &&
+        purges.length > 0 &&
+        purges.length <= purgesMax &&
+        purges.every(isPurge)
+        ? { command, purges }
+        : null;
     default:
       return null;
   }
+}
+
+function isPurge(value: unknown): value is Purge {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, url, tag } = value as Readonly<Record<string, unknown>>;
+  if (kind === 'url') return typeof url === 'string';
+  if (kind === 'tag') return typeof tag === 'string';
+  return kind === 'all';
 }
 
 /** The reply in a line the arbiter sent, or null. The socket is the user's own: shape on the surface only. */

@@ -35,7 +35,9 @@ export function openControlServer(
       waiting.set(askId, socket);
       if (request !== null) onAsk(askId, request);
       else {
-        const problems = ['Expected a line {"command": "status" | "reload" | "stop" | "scale", …}'];
+        const problems = [
+          'Expected a line {"command": "status" | "reload" | "stop" | "scale" | "purge", …}',
+        ];
         answer(askId, { ok: false, problems });
       }
     };

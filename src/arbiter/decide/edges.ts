@@ -4,6 +4,7 @@ import type { FromEdge } from '../../ipc/messages.ts';
 import type { Event } from './events.ts';
 import { configureMs, edgeHungMs } from './limits.ts';
 import { configureEdge, describeExit, edgeWithdrew, seconds } from './moves.ts';
+import { edgeLeftPurge, edgePurged } from './purge.ts';
 import { edgeConfigured, failReload } from './reload.ts';
 import type { Edge } from './state.ts';
 import { edgeLeftStatus, edgeReported } from './status.ts';
@@ -43,6 +44,9 @@ export function edgeSays(turn: Turn, id: number, message: FromEdge): void {
       return;
     case 'withdrawn':
       edgeWithdrew(turn, id, message.workerId);
+      return;
+    case 'purged':
+      edgePurged(turn, id, message.askId, message.responses);
       return;
     case 'status':
       edgeReported(turn, id, message.askId, message.status);
@@ -99,6 +103,7 @@ export function edgeExited(turn: Turn, event: Extract<Event, { kind: 'exit' }>):
   set(turn, { edges: turn.state.edges.filter((other) => other.id !== edge.id) });
   edgeWithdrew(turn, edge.id, null);
   edgeLeftStatus(turn, edge.id);
+  edgeLeftPurge(turn, edge.id);
   const how = describeExit(event);
   const name = nameOf('edge', edge);
   if (edge.phase === 'dying' || edge.phase === 'draining') {

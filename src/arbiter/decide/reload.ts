@@ -5,6 +5,7 @@ import type { BindAddress, Config } from '../../config/config.ts';
 import type { BindResult, LoadResult } from './events.ts';
 import { bindMs, configureMs, fixedSettings, loadMs, rollMs } from './limits.ts';
 import { configureEdge } from './moves.ts';
+import { forgetAll } from './purge.ts';
 import type { PublicSocket, Reload, ReloadAsk } from './state.ts';
 import { killWorker, log, reply, set, type Turn, takeId, tellEdges } from './turn.ts';
 
@@ -151,6 +152,7 @@ export function finishReload(turn: Turn, problems: readonly string[]): void {
   const { next } = reload;
   const wanted = new Set(keyed(next.config.bind).map(({ key }) => key));
   set(turn, { current: next });
+  forgetAll(turn);
   dropSockets(
     turn,
     sockets.filter(({ key }) => !wanted.has(key)),

@@ -199,6 +199,14 @@ export interface StatusAsk {
   readonly deadlineMs: number;
 }
 
+/** A purge that not all edges have answered; once for each thing that an edge is to forget. */
+export interface PurgeAsk {
+  readonly askId: number;
+  readonly waiting: readonly number[];
+  readonly responses: number;
+  readonly deadlineMs: number;
+}
+
 /** What never changes while the arbiter runs. */
 export interface Self {
   readonly pid: number;
@@ -229,6 +237,7 @@ export interface State {
   readonly again: ReloadAsk | null;
   readonly lastReload: ReloadResult | null;
   readonly statusAsks: readonly StatusAsk[];
+  readonly purgeAsks: readonly PurgeAsk[];
 }
 
 /** The state at the start: sockets bound, nothing runs. */
@@ -258,5 +267,6 @@ export function initialState(options: {
     again: null,
     lastReload: null,
     statusAsks: [],
+    purgeAsks: [],
   };
 }

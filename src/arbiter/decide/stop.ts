@@ -100,16 +100,17 @@ export function advanceStop(turn: Turn): void {
   if (!isOver && turn.now < phase.giveUpAtMs) return;
   if (!isOver) log(turn, 'error', 'Some processes did not end even by KILL', leftOver(turn.state));
   reply(turn, phase.askIds, { ok: true, command: 'stop' });
-  answerStatusAsks(turn);
+  answerAsks(turn);
   set(turn, { phase: { name: 'ended' } });
   turn.actions.push({ kind: 'exit', code: phase.exitCode });
 }
 
-function answerStatusAsks(turn: Turn): void {
-  for (const { askId } of turn.state.statusAsks) {
+function answerAsks(turn: Turn): void {
+  const { statusAsks, purgeAsks } = turn.state;
+  for (const { askId } of [...statusAsks, ...purgeAsks]) {
     reply(turn, [askId], { ok: false, problems: ['Portico has stopped'] });
   }
-  set(turn, { statusAsks: [] });
+  set(turn, { statusAsks: [], purgeAsks: [] });
 }
 
 function leftOver(state: State): object {
