@@ -98,6 +98,8 @@ function forwardedPart({ client, trusted, fields, host }: KeyParts): string {
   let part = portOf(host) === 0 ? String(client.localPort) : '';
   if (!trusted) return part;
   for (let at = 0; at < fields.length; at += 2) {
+    const first = fields[at]!.charCodeAt(0) | 32;
+    if (fields[at]!.length < 9 || (first !== 0x78 && first !== 0x66)) continue; // x-…, forwarded
     const name = fields[at]!.toLowerCase();
     if (name === 'forwarded') part += ` ${withoutNodes(fields[at + 1]!)}`;
     else if (/^x-(forwarded|client-cert)-/.test(name) && !perClient.has(name))
