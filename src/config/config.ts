@@ -99,6 +99,8 @@ export interface Config {
   readonly static: readonly StaticMount[];
   /** Memory for the contents of hot files; 0 = none are kept. */
   readonly staticCacheBytes: number;
+  /** Absolute directory of the files of earlier builds. */
+  readonly staticStore: string;
 
   // Response cache
   /** Memory for it; 0 = off. */

@@ -76,6 +76,8 @@ export interface PorticoConfig {
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
   /** Memory of each edge for hot static files; 0: none. Files up to 1 MB are kept; larger ones are read for each request. Default: `64m`. */
   readonly staticCacheBytes?: number | string | undefined;
+  /** Where keepBuilds keeps the files of earlier builds. Without it: `$STATE_DIRECTORY` (systemd), `/var/lib/portico` for root, `$XDG_STATE_HOME/portico` or `~/.local/state/portico`. The edge makes it with mode 0700, as the user it runs as; on the file system of the mount, files are linked and take no space. See [deploys](deploys.md). Default: `chosen`. */
+  readonly staticStore?: string | null | undefined;
   /** Keep the app's responses in so much memory. Those that their `Cache-Control` or `Expires` allows a shared cache to keep, at each edge; `on` is 64m. See [cache](cache.md). Default: `off`. */
   readonly cache?: number | string | boolean | undefined;
   /** Largest response content that is kept. At most half of `cache`. Larger responses pass through. Default: `1m`. */

@@ -50,7 +50,12 @@ function compose(config: Config, parts: Parts): Composed {
   const trust = createTrust(config.forwardedAllowIps);
   const statics =
     config.static.length > 0
-      ? new StaticLane(config.static, { cacheBytes: config.staticCacheBytes, log, errorPages })
+      ? new StaticLane(config.static, {
+          cacheBytes: config.staticCacheBytes,
+          store: config.staticStore,
+          log,
+          errorPages,
+        })
       : null;
   const { forwarded } = config;
   const forwarding: ForwardSettings = {

@@ -7,6 +7,7 @@ import type { FromEdge, ToEdge } from '../ipc/messages.ts';
 import { openLog } from '../telemetry/log.ts';
 import { setProcessTitle } from '../telemetry/process-title.ts';
 import { Edge } from './edge.ts';
+import { BuildKeeper } from './kept-builds/keeper.ts';
 import { LiveLog } from './live-log.ts';
 
 const heartbeatMs = 1000;
@@ -41,10 +42,13 @@ class EdgeProcess {
   private readonly channel: Channel<FromEdge>;
   private phase: Phase = { name: 'started' };
   private gracefulTimeoutMs = orphanDrainMs;
+  private readonly builds: BuildKeeper | null;
 
   constructor(role: string, log: LiveLog) {
     this.role = role;
     this.log = log;
+    // One does it for all.
+    this.builds = role === 'edge 1' ? new BuildKeeper(log) : null;
     this.channel = channelFromEdge({
       onMessage: (message, handle) => this.onMessage(message, handle),
       onGone: () => {
@@ -137,6 +141,8 @@ class EdgeProcess {
     this.gracefulTimeoutMs = config.gracefulTimeoutMs;
     if (this.phase.name === 'serving' || this.phase.awaited === 0)
       this.becomeReady(this.phase.edge);
+    // Beside the serving: a large build on a slow disk must not keep the edge from being ready.
+    this.builds?.keep(config);
   }
 
   private async listen(key: string, address: BindAddress, handle: unknown): Promise<void> {

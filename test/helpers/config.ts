@@ -48,6 +48,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     cacheWaitMs: 5000,
     cacheSetCookie: false,
     staticCacheBytes: 64 * 1024 ** 2,
+    staticStore: '/nonexistent',
     compress: true,
     compressMinBytes: 1024,
     compressEncodings: ['zstd', 'gzip', 'br'],

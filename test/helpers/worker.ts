@@ -376,6 +376,7 @@ const plainConfig: Config = {
   compressPaddingBytes: 0,
   errorPages: {},
   interceptErrors: false,
+  staticStore: '/nonexistent',
   limitRequestLineBytes: 4094,
   limitRequestFields: 100,
   limitRequestFieldSizeBytes: 8190,

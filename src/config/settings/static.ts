@@ -1,8 +1,9 @@
 // Settings of static files.
 
 import { resolve } from 'node:path';
-import { size } from '../kinds.ts';
+import { optional, size, text } from '../kinds.ts';
 import { type Setting, setting } from '../setting.ts';
+import { stateDirectory } from '../state-directory.ts';
 import { mountFieldsTable, staticMounts } from '../static-mounts.ts';
 
 const mega = 1024 ** 2;
@@ -27,5 +28,14 @@ export const staticSettings: readonly Setting[] = [
     help: 'Memory of each edge for hot static files; 0: none',
     doc: 'Files up to 1 MB are kept; larger ones are read for each request.',
     known: 'nginx `open_file_cache`, which keeps descriptors',
+  }),
+  setting('staticStore', {
+    group: 'Static files',
+    kind: optional(text('the path of a directory', 'DIR'), 'chosen'),
+    default: null,
+    help: 'Where keepBuilds keeps the files of earlier builds',
+    doc: 'Without it: `$STATE_DIRECTORY` (systemd), `/var/lib/portico` for root, `$XDG_STATE_HOME/portico` or `~/.local/state/portico`. The edge makes it with mode 0700, as the user it runs as; on the file system of the mount, files are linked and take no space. See [deploys](deploys.md).',
+    finish: (value, { chdir }) =>
+      value === null ? stateDirectory(process.env, process.getuid?.() ?? 0) : resolve(chdir, value),
   }),
 ];

@@ -8,17 +8,22 @@ import type { Exchange, ExchangeHandler, Fields } from '../../http/exchange.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
+import { isHashed } from '../kept-builds/assets.ts';
+import { keptMount } from '../kept-builds/store.ts';
 import { type Answered, answerHot, chooseCoding } from './answer.ts';
 import { serveCold } from './cold.ts';
 import { type Found, find, findFallback } from './find.ts';
 import type { HotFile } from './hot-cache.ts';
 import { HotFiles } from './hot-files.ts';
+import { serveListing } from './listing.ts';
 import { createMatch, directoryUrl, type MatchMount, type NamedPath } from './mounts.ts';
 import { type Described, describe, type LocatedFile } from './representation.ts';
 import { Seen } from './seen.ts';
 
 export interface StaticParts {
   readonly cacheBytes: number;
+  /** Where the hashed files of earlier builds are. */
+  readonly store: string;
   readonly log: Log;
   readonly errorPages: ErrorPages;
 }
@@ -35,6 +40,8 @@ export class StaticLane {
   private readonly parts: StaticParts;
   private readonly match: MatchMount;
   private readonly hot: HotFiles;
+  /** What earlier builds of a mount are served by, where they are kept. */
+  private readonly kept: ReadonlyMap<StaticMount, StaticMount>;
   private readonly seen = new Seen();
   /** Paths that are no files, and until when that is believed. */
   private readonly missing = new Map<string, number>();
@@ -42,7 +49,12 @@ export class StaticLane {
   constructor(mounts: readonly StaticMount[], parts: StaticParts) {
     this.parts = parts;
     this.match = createMatch(mounts);
-    this.hot = new HotFiles(mounts, {
+    this.kept = new Map(
+      mounts
+        .filter((mount) => mount.keepBuilds > 0)
+        .map((mount) => [mount, keptMount(parts.store, mount)]),
+    );
+    this.hot = new HotFiles([...mounts, ...this.kept.values()], {
       cacheBytes: parts.cacheBytes,
       onChange: () => this.missing.clear(),
     });
@@ -121,6 +133,14 @@ export class StaticLane {
       return 'answered';
     }
     if (found.kind === 'refused') this.logRefused(exchange, found);
+    if (found.kind === 'directory' && mount.listing) {
+      await serveListing(exchange, named);
+      return 'answered';
+    }
+    if (found.kind === 'missing') {
+      const earlier = await this.findKept(named);
+      if (earlier !== null) return this.serveFile(exchange, { ...earlier, path: null });
+    }
     if (mount.tryFiles && next !== null) {
       if (found.kind === 'missing' && path !== null) this.remember(path, exchange);
       exchange.record.upstream = '';
@@ -131,6 +151,15 @@ export class StaticLane {
     if (fallback !== null) return this.serveFile(exchange, { mount, ...fallback, path: null });
     respondWithError(exchange, 'NOT_FOUND', this.parts.errorPages);
     return 'answered';
+  }
+
+  /** A hashed file of an earlier build, for a tab that was opened before the deploy. */
+  private async findKept(named: NamedPath): Promise<Omit<Wanted, 'path'> | null> {
+    const mount = this.kept.get(named.mount);
+    if (mount === undefined || !isHashed(named.segments?.at(-1) ?? '')) return null;
+    await this.hot.checkRoot(mount);
+    const found = await find({ ...named, mount });
+    return found.kind === 'file' ? { mount, ...found } : null;
   }
 
   private async serveFile(exchange: Exchange, wanted: Wanted): Promise<Answered> {
