@@ -2,9 +2,10 @@
 // portico may follow: `npm start -- --workers 4`.
 
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { copyProgram, ensureProgram, root } from './lib.mjs';
 
@@ -37,13 +38,25 @@ function isReady() {
   );
 }
 
-/** Where the clone is another user's and not built: a copy in this user's temporary directory. */
+/** Where the clone is another user's and not built: a copy that belongs to this user. Never at a
+ *  name in /tmp that can be foreseen: who made it first would choose what runs. */
 function ownCopy() {
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const copy = join(tmpdir(), `portico-${process.getuid?.() ?? 'user'}-${version}`);
+  const copy = cacheDirectory() ?? mkdtempSync(join(tmpdir(), 'portico-'));
   console.error(`portico: ${root} can't be written by this user: working in ${copy}`);
   copyProgram(copy);
   return copy;
+}
+
+function cacheDirectory() {
+  const base = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const name = createHash('sha256').update(root).digest('hex').slice(0, 12);
+  const dir = join(base, 'portico', name);
+  try {
+    mkdirSync(dir, { recursive: true });
+    return writable(dir) ? dir : null;
+  } catch {
+    return null;
+  }
 }
 
 function writable(path) {
