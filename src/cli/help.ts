@@ -19,6 +19,7 @@ const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
 
 const examples = `Examples:
   portico app.js:app
+  portico --static /=public
   portico --bind :8000 --workers 4 --static /static=public dist/server.js
   portico --reload --access-logfile - app.ts
   portico --config portico.config.ts --check-config

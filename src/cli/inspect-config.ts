@@ -33,6 +33,8 @@ export async function inspectConfig({
 type Good = Extract<Loaded, { ok: true }>;
 
 function appProblems({ config }: Good): string[] {
+  // Files alone will do: a page of Portico's own stands in for the app.
+  if (config.module === null && config.static.length > 0) return [];
   if (config.module === null) return ['No app: name it as MODULE[:EXPORT], such as app.js:app'];
   const located = locateModule(config.module, config.chdir);
   return 'problem' in located ? [located.problem] : [];

@@ -9,6 +9,7 @@ import type { Invocation } from './invocation.ts';
 import { type ConfigResult, loadApart } from './load-apart.ts';
 import { nodeVersionWarning } from './node-version.ts';
 import { reportProblems } from './report.ts';
+import { withStandIn } from './stand-in.ts';
 import { startDirectory } from './start-directory.ts';
 import { ownVersion } from './version.ts';
 
@@ -26,18 +27,24 @@ export async function runServer(
     reportProblems(loaded.problems);
     return 1;
   }
-  if (loaded.config.module === null) {
+  const config = withStandIn(loaded.config);
+  if (config.module === null) {
     process.stderr.write(usageText());
     return 1;
   }
-  warnOfNodeVersion(loaded.config);
+  warnOfNodeVersion(config);
   const code = await runArbiter({
-    config: loaded.config,
-    loadConfig: () => loadApart(argv, cwd),
+    config,
+    loadConfig: () => loadAgain(argv, cwd),
     version: ownVersion(),
   });
   // All is closed and logged: a handle that was forgotten must not keep a service from stopping.
   process.exit(code);
+}
+
+async function loadAgain(argv: readonly string[], cwd: string): Promise<ConfigResult> {
+  const loaded = await loadApart(argv, cwd);
+  return loaded.ok ? { ok: true, config: withStandIn(loaded.config) } : loaded;
 }
 
 function warnOfNodeVersion({
