@@ -275,6 +275,18 @@ test('a slow client that reads on gets it all', async (t) => {
 
 test('clients that leave and apps that fail midway leave nothing behind', async (t) => {
   const random = randomFrom(seed);
+  const streams: Transform[] = [];
+  for (const encoder of encoders.values() as Iterable<{ stream(): Transform }>) {
+    const open = encoder.stream;
+    encoder.stream = () => {
+      const stream = open();
+      streams.push(stream);
+      return stream;
+    };
+    t.after(() => {
+      encoder.stream = open;
+    });
+  }
   let over = 0;
   const { connect, edge } = await edgeWith(t, (taken) => {
     const { exchange } = taken;
@@ -296,6 +308,8 @@ test('clients that leave and apps that fail midway leave nothing behind', async 
   await until('the end of all', () => edge.listener.requestsInFlight === 0);
   await until('the slots', () => edge.compressing.inUse === 0);
   assert.ok(over <= 30);
+  assert.ok(streams.length > 0);
+  await until("zlib's memory", () => streams.every((stream) => stream.closed));
 });
 
 test('where the bound is reached, others pass as they are', async (t) => {

@@ -4,15 +4,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   addVary,
+  type CompressionRules,
   compressedFields,
   decide,
   type Verdict,
   weaken,
 } from '../../src/edge/compression/decide.ts';
 import { isCompressible } from '../../src/edge/compression/media-types.ts';
+import { remembering } from '../../src/edge/compression/remember.ts';
 import type { Fields, HttpVersion } from '../../src/http/exchange.ts';
+import { negotiateEncoding } from '../../src/http/negotiation.ts';
 
-const rules = { minBytes: 1024, encodings: ['zstd', 'gzip', 'br'], types: ['application/x-own'] };
+const rules: CompressionRules = {
+  minBytes: 1024,
+  isCompressible: (type) => isCompressible(type, ['application/x-own']),
+  negotiate: (accepted) => negotiateEncoding(accepted, ['zstd', 'gzip', 'br']),
+};
 
 interface Case {
   readonly method?: string;
@@ -157,4 +164,17 @@ test('Vary names Accept-Encoding once', () => {
   assert.deepEqual(varied('vary', 'accept-ENCODING, Origin'), ['vary', 'accept-ENCODING, Origin']);
   assert.deepEqual(varied('Vary', 'A', 'Vary', 'B'), ['Vary', 'A', 'Vary', 'B, Accept-Encoding']);
   assert.deepEqual(varied('Vary', ''), ['Vary', '', 'Vary', 'Accept-Encoding']);
+});
+
+test('answers are remembered, also null, and ever new questions fill no memory', () => {
+  const asked: string[] = [];
+  const ask = remembering((text) => {
+    asked.push(text);
+    return text === 'nothing' ? null : text.length;
+  });
+  for (const text of ['a', 'a', 'nothing', 'nothing']) ask(text);
+  assert.deepEqual(asked, ['a', 'nothing']);
+  for (let index = 0; index < 1000; index++) assert.equal(ask(`x${index}`), `x${index}`.length);
+  ask('x0');
+  assert.equal(asked.at(-1), 'x0');
 });

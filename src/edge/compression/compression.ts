@@ -1,10 +1,13 @@
 // The step that compresses: looks at each response and takes those that are to be compressed.
 
 import type { Config } from '../../config/config.ts';
+import { negotiateEncoding } from '../../http/negotiation.ts';
 import type { ResponseStep } from '../response-step.ts';
 import { CompressedResponse } from './compressed-response.ts';
 import { addVary, type CompressionRules, compressedFields, decide, weaken } from './decide.ts';
 import { encoders } from './encoders.ts';
+import { isCompressible } from './media-types.ts';
+import { remembering } from './remember.ts';
 import type { Slots } from './slots.ts';
 
 export function createCompression(config: Config, slots: Slots): ResponseStep {
@@ -13,7 +16,11 @@ export function createCompression(config: Config, slots: Slots): ResponseStep {
   // Only gzip has a place for padding that every reader is known to skip.
   const wanted = paddingBytes > 0 ? ['gzip'] : config.compressEncodings;
   const encodings = wanted.filter((name) => encoders.has(name));
-  const rules: CompressionRules = { minBytes, types, encodings };
+  const rules: CompressionRules = {
+    minBytes,
+    isCompressible: remembering((type) => isCompressible(type, types)),
+    negotiate: remembering((accepted) => negotiateEncoding(accepted, encodings)),
+  };
 
   return function compress(exchange, status, fields, source) {
     const verdict = decide(exchange.request, status, fields, rules);

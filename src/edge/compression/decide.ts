@@ -3,17 +3,15 @@
 import type { Fields, RequestHead } from '../../http/exchange.ts';
 import { fieldValue, fieldValues, listHolds } from '../../http/fields.ts';
 import { decimal } from '../../http/head-facts.ts';
-import { negotiateEncoding } from '../../http/negotiation.ts';
 import { sameName } from '../../http/tokens.ts';
-import { isCompressible } from './media-types.ts';
 
 export interface CompressionRules {
   /** Content that is known to be shorter is left alone. */
   readonly minBytes: number;
-  /** In lower case, the server's favourite first. */
-  readonly encodings: readonly string[];
-  /** Media types beside the usual ones, in lower case. */
-  readonly types: readonly string[];
+  /** Whether content of this Content-Type shrinks. */
+  isCompressible(contentType: string): boolean;
+  /** The encoding for this Accept-Encoding; null = none. */
+  negotiate(acceptEncoding: string): string | null;
 }
 
 export type Verdict =
@@ -52,7 +50,7 @@ export function decide(
       if (length < rules.minBytes) return leave;
     }
   }
-  if (contentType === '' || !isCompressible(contentType, rules.types)) return leave;
+  if (contentType === '' || !rules.isCompressible(contentType)) return leave;
   if (request.method === 'CONNECT' || forbids(fields)) return leave;
   const encoding = encodingFor(request, rules);
   if (encoding === null) return vary;
@@ -65,16 +63,25 @@ export function decide(
  *  (RFC 9530, and the older Digest and Content-MD5), or no-transform (RFC 9110 section 7.7). */
 function forbids(fields: Fields): boolean {
   for (let index = 0; index < fields.length; index += 2) {
-    switch (fields[index]!.toLowerCase()) {
-      case 'content-encoding':
-      case 'content-range':
-      case 'content-digest':
-      case 'repr-digest':
-      case 'digest':
-      case 'content-md5':
-        return true;
-      case 'cache-control':
-        if (listHolds(fields[index + 1]!, 'no-transform')) return true;
+    const name = fields[index]!;
+    switch (name.length) {
+      case 6:
+        if (sameName(name, 'digest')) return true;
+        break;
+      case 11:
+        if (sameName(name, 'content-md5') || sameName(name, 'repr-digest')) return true;
+        break;
+      case 13:
+        if (sameName(name, 'content-range')) return true;
+        if (sameName(name, 'cache-control') && listHolds(fields[index + 1]!, 'no-transform'))
+          return true;
+        break;
+      case 14:
+        if (sameName(name, 'content-digest')) return true;
+        break;
+      case 16:
+        if (sameName(name, 'content-encoding')) return true;
+        break;
     }
   }
   return false;
@@ -89,7 +96,7 @@ function encodingFor(request: RequestHead, rules: CompressionRules): string | nu
   if (accepted === undefined) return null;
   const cacheControl = fieldValues(fields, 'cache-control');
   if (cacheControl !== undefined && listHolds(cacheControl, 'no-transform')) return null;
-  return negotiateEncoding(accepted, rules.encodings);
+  return rules.negotiate(accepted);
 }
 
 /** Whether the client asked by the weak ETag that it has of the compressed form. The app compares
