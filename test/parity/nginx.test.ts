@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { needs } from '../helpers/need.ts';
 import { startNginx } from '../helpers/nginx.ts';
 import { repositoryRoot, startPortico, suiteOwner } from '../helpers/portico.ts';
@@ -51,6 +52,10 @@ const differences: Readonly<Record<string, Difference>> = {
   'a chunked POST': {
     seen: ['content-length', 'transfer-encoding'],
     why: 'nginx has read the short content whole and passes its length on; here it streams as it came',
+  },
+  'a compressed answer': {
+    fields: ['content-length', 'transfer-encoding'],
+    why: 'what is whole at hand has its length; nginx sends whatever it compresses in chunks',
   },
   'hop-by-hop response fields': {
     fields: ['proxy-authenticate'],
@@ -125,6 +130,15 @@ const cases: readonly Case[] = [
   { name: 'an empty answer', send: get('/empty') },
   { name: 'a chunked answer', send: get('/chunked') },
   { name: 'a large answer', send: get('/large') },
+  { name: 'a compressed answer', send: get('/text', 'Accept-Encoding: deflate, gzip\r\n') },
+  { name: 'a compressible answer for who takes none', send: get('/text') },
+  { name: 'gzip refused', send: get('/text', 'Accept-Encoding: gzip;q=0, identity\r\n') },
+  { name: 'a small answer', send: get('/status?code=200', 'Accept-Encoding: gzip\r\n') },
+  { name: 'an answer that does not shrink', send: get('/large', 'Accept-Encoding: gzip\r\n') },
+  {
+    name: 'gzip for HTTP/1.0',
+    send: `GET /text HTTP/1.0\r\n${host}Accept-Encoding: gzip\r\n\r\n`,
+  },
   { name: 'HTTP/1.0', send: `GET /chunked HTTP/1.0\r\n${host}\r\n` },
   { name: 'HTTP/1.0 without Host', send: 'GET /empty HTTP/1.0\r\n\r\n' },
   ...[200, 201, 204, 301, 304, 400, 404, 418, 500, 503].map((code) => ({
@@ -296,7 +310,7 @@ function ask(port: number, bytes: string): Promise<Answer> {
     const finish = () => {
       clearTimeout(timer);
       socket.destroy();
-      resolve(parse(text, head) ?? { status: 0, fields: [], body: '', text });
+      resolve(decoded(parse(text, head)) ?? { status: 0, fields: [], body: '', text });
     };
     const timer = setTimeout(() => reject(new Error(`no whole answer in 10 s: ${text}`)), 10_000);
     socket.setEncoding('latin1');
@@ -331,6 +345,12 @@ function parse(text: string, head: boolean): Answer | null {
     return rest.endsWith('0\r\n\r\n') ? { status, fields, body: unchunk(rest), text } : null;
   }
   return null;
+}
+
+function decoded(answer: Answer | null): Answer | null {
+  if (!answer?.fields.some(([name, value]) => name === 'content-encoding' && value === 'gzip'))
+    return answer;
+  return { ...answer, body: gunzipSync(Buffer.from(answer.body, 'latin1')).toString('latin1') };
 }
 
 function unchunk(text: string): string {
