@@ -167,6 +167,18 @@ test('without an internal mount the fields are as any', async (t) => {
   assert.equal(response.fields.get('x-accel-redirect'), '/protected/report.txt');
 });
 
+test('the cache of responses neither keeps nor sees what is handed over', async (t) => {
+  const named = ['X-Accel-Redirect', '/protected/report.txt', 'Cache-Control', 'max-age=60'];
+  const { get, worker } = await start(t, naming(...named), { cacheBytes: 1_000_000 });
+  for (let count = 1; count <= 2; count++) {
+    const response = await get();
+    assert.equal(response.body, '0123456789');
+    assert.equal(response.fields.has('x-accel-redirect'), false);
+    assert.equal(response.fields.get('cache-control'), 'max-age=60');
+    assert.equal(worker.taken.length, count);
+  }
+});
+
 test('the worker is free while a slow client takes the file', async (t) => {
   const { ask, worker, edge } = await start(t, naming('X-Accel-Redirect', '/protected/big.bin'));
   const slow = ask('GET /slow', '\r\n');

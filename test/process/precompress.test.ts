@@ -17,7 +17,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import * as zlib from 'node:zlib';
 import { startProgress } from '../../src/cli/precompress/progress.ts';
+import { staticMount } from '../../src/config/static-mounts.ts';
 import { directoryOf, portico } from '../helpers/cli.ts';
+import { runEdge } from '../helpers/running-edge.ts';
 
 const script = 'export const hello = "hello";\n'.repeat(200);
 const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (content: Buffer) => Buffer };
@@ -72,6 +74,25 @@ test('siblings decode to the source, are newer than it, and are made once', asyn
       .endsWith('changed'),
   );
   assert.equal(readFileSync(at('theirs.js.br'), 'utf8'), 'of somebody');
+});
+
+test('what was made is what a static mount sends', async (t) => {
+  const cwd = directoryOf(t, { 'app.js': script });
+  assert.equal((await portico(['precompress', '.'], { cwd })).code, 0);
+  const { ask } = await runEdge(t, { static: [staticMount({ prefix: '/', dir: cwd })] });
+  for (const [coding, suffix] of [
+    ['br', 'br'],
+    ['gzip', 'gz'],
+    ...(zstdDecompressSync === undefined ? [] : [['zstd', 'zst']]),
+  ]) {
+    const { fields, body } = await ask(
+      'GET /app.js',
+      `Accept-Encoding: ${coding}\r\n\r\n`,
+    ).response();
+    assert.equal(fields.get('content-encoding'), coding);
+    assert.match(fields.get('content-type') ?? '', /javascript/);
+    assert.deepEqual(Buffer.from(body, 'latin1'), readFileSync(join(cwd, `app.js.${suffix}`)));
+  }
 });
 
 test('what would not be smaller is not kept', async (t) => {
