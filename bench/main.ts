@@ -52,6 +52,7 @@ async function main(): Promise<number> {
       for (const peer of present) {
         if (peer.needs && !has(peer.needs)) continue;
         if (scenario.gzip && !peer.gzips) continue;
+        if (scenario.cache && !peer.caches) continue;
         runs.set(peer, [...(runs.get(peer) ?? []), await measure(scenario, peer)]);
       }
     }
@@ -73,6 +74,7 @@ async function measure(scenario: Scenario, peer: Peer): Promise<Row> {
     workers: Number(options.workers),
     accessLog: scenario.accessLog,
     gzip: scenario.gzip ?? false,
+    cache: scenario.cache ?? false,
   });
   const download = scenario.beside ? downloadOverAndOver(server.origin, scenario.beside) : null;
   try {
@@ -100,7 +102,12 @@ async function measure(scenario: Scenario, peer: Peer): Promise<Row> {
 
 async function measureIdle(): Promise<number> {
   const portico = peers[0] as Peer;
-  const server = await portico.start('routes.mjs', { workers: 1, accessLog: false, gzip: false });
+  const server = await portico.start('routes.mjs', {
+    workers: 1,
+    accessLog: false,
+    gzip: false,
+    cache: false,
+  });
   try {
     // The heap has grown to its working size before the connections are counted.
     await runWrk(server.origin, { path: '/' }, { connections: 200, seconds: 2 });

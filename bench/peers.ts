@@ -22,6 +22,8 @@ export interface Peer {
   readonly needs: string | null;
   /** Compresses on the fly. */
   readonly gzips?: boolean;
+  /** Has a response cache. */
+  readonly caches?: boolean;
   start(app: string, options: StartOptions): Promise<Running>;
 }
 
@@ -30,11 +32,12 @@ export interface StartOptions {
   readonly workers: number;
   readonly accessLog: boolean;
   readonly gzip: boolean;
+  readonly cache: boolean;
 }
 
 export const peers: readonly Peer[] = [
-  { name: 'portico', needs: null, gzips: true, start: startPortico },
-  { name: 'nginx → node', needs: 'nginx', gzips: true, start: startNginx },
+  { name: 'portico', needs: null, gzips: true, caches: true, start: startPortico },
+  { name: 'nginx → node', needs: 'nginx', gzips: true, caches: true, start: startNginx },
   { name: 'haproxy → node', needs: 'haproxy', start: startHaproxy },
   { name: 'http-proxy → node', needs: null, start: startHttpProxy },
   { name: 'node alone', needs: null, start: startNode },
@@ -58,6 +61,7 @@ async function startPortico(app: string, options: StartOptions): Promise<Running
     ...['--bind', `127.0.0.1:${port}`, '--workers', `${options.workers}`, '--keep-alive', '120'],
     ...(options.accessLog ? ['--access-logfile', join(dir, 'access.log')] : []),
     ...(options.accessLog ? ['--access-logformat', 'combined'] : []),
+    ...(options.cache ? ['--cache', '64m'] : []),
     `${join(apps, app)}:app`,
   ];
   const child = await launch(process.execPath, args, dir);
@@ -72,6 +76,8 @@ async function startNginx(app: string, options: StartOptions): Promise<Running> 
   // The level and the smallest size of Portico.
   const gzip =
     'gzip on; gzip_comp_level 5; gzip_min_length 1024; gzip_types text/plain application/json;';
+  const cache = `proxy_cache_path ${dir}/cache keys_zone=pages:10m max_size=64m use_temp_path=off;
+       proxy_cache pages; proxy_cache_lock on; add_header X-Cache $upstream_cache_status;`;
   writeFileSync(
     file,
     `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
@@ -81,6 +87,7 @@ async function startNginx(app: string, options: StartOptions): Promise<Running> 
        client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy;
        fastcgi_temp_path ${dir}/fastcgi; uwsgi_temp_path ${dir}/uwsgi; scgi_temp_path ${dir}/scgi;
        ${options.gzip ? gzip : ''}
+       ${options.cache ? cache : ''}
        keepalive_timeout 120s; keepalive_requests 100000000; client_max_body_size 10m;
        upstream app { least_conn; keepalive 64; keepalive_requests 100000000;
          ${sockets.map((path) => `server unix:${path} fail_timeout=0;`).join(' ')} }

@@ -9,6 +9,8 @@ export interface Scenario {
   readonly accessLog: boolean;
   /** nginx compresses too, at the same level. Only the peers that can are run. */
   readonly gzip?: boolean;
+  /** The response cache is on; nginx's proxy_cache too. Only the peers that have one are run. */
+  readonly cache?: boolean;
   /** What one more client downloads over and over while the load runs. */
   readonly beside?: Load;
   /** Most CPU per request against the named peer that the project allows itself. */
@@ -50,6 +52,9 @@ export const scenarios: readonly Scenario[] = [
     name: 'POST 64 KB',
     load: { path: '/post', method: 'POST', bodyBytes: 64 * 1024 },
   },
+  // A busy page that may be a second old: the app is asked once a second.
+  { ...plain, name: 'micro-cache hello', cache: true, load: { path: '/second' } },
+  { ...plain, name: 'micro-cache 10 KB', cache: true, load: { path: '/second.json' } },
   { ...plain, name: 'Express hello', app: 'express.mjs', load: { path: '/' } },
   { ...plain, name: 'Fastify hello', app: 'fastify.mjs', load: { path: '/' } },
   { ...plain, name: 'json 10 KB, gzip', gzip: true, load: { path: '/json', fields: gzip } },

@@ -24,6 +24,16 @@ export function app(req, res) {
       res.setHeader('Content-Type', 'application/json; charset=utf-8');
       res.end(json);
       return;
+    case '/second':
+      res.setHeader('Cache-Control', 'public, max-age=1');
+      res.setHeader('Content-Type', 'text/plain; charset=utf-8');
+      res.end('Hello, world!\n');
+      return;
+    case '/second.json':
+      res.setHeader('Cache-Control', 'public, max-age=1');
+      res.setHeader('Content-Type', 'application/json; charset=utf-8');
+      res.end(json);
+      return;
     case '/megabyte':
       res.setHeader('Content-Type', 'application/octet-stream');
       res.end(megabyte);

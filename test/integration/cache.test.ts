@@ -2,8 +2,12 @@
 // What is to be stale at once comes with an Age beyond its max-age.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
+import { staticMount } from '../../src/config/static-mounts.ts';
 import type { Fields } from '../../src/http/exchange.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import type { RawResponse } from '../helpers/raw-client.ts';
@@ -368,6 +372,23 @@ test('a response that is cut is not stored', async (t) => {
   worker.die();
   await client.ended();
   assert.equal(stats().entries, 0);
+});
+
+test('a file that the app names is for whom it checked, whatever the mount says of caches', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-cache-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(join(dir, 'bill.txt'), 'yours');
+  const mount = staticMount({ prefix: '/internal', dir, internal: true, maxAgeMs: 600_000 });
+  const { get, worker, stats } = await start(t, replies('X-Accel-Redirect', '/internal/bill.txt'), {
+    static: [mount],
+  });
+  for (let at = 0; at < 2; at++) {
+    const answer = await get('/bill', 'Cookie: session=1\r\n');
+    assert.equal(answer.body, 'yours');
+    assert.match(answer.fields.get('cache-control') ?? '', /max-age/);
+    assert.equal(statusOf(answer), 'portico; fwd=uri-miss');
+  }
+  assert.deepEqual([worker.taken.length, stats().entries], [2, 0]);
 });
 
 test('directives of the request: no-cache, max-age, only-if-cached', async (t) => {
