@@ -339,9 +339,11 @@ export class Cache implements FetchOwner {
   }
 }
 
+const { timeOrigin } = performance;
+
 function wallMs(): number {
   // Date.now() may be set back, and then what is stale would be fresh again.
-  return performance.timeOrigin + performance.now();
+  return timeOrigin + performance.now();
 }
 
 function pass(exchange: Exchange, fwd: Forwarded, next: Handle): void {
