@@ -6,6 +6,7 @@ import { keyed } from '../../src/arbiter/decide/reload.ts';
 import { initialState, type State } from '../../src/arbiter/decide/state.ts';
 import type { decide } from '../../src/arbiter/decide.ts';
 import type { Config } from '../../src/config/config.ts';
+import type { Purge } from '../../src/ipc/messages.ts';
 import { testConfig } from '../helpers/config.ts';
 import { createClock } from './clock.ts';
 import { type Dice, diceFrom } from './dice.ts';
@@ -208,7 +209,17 @@ function randomEvent(random: Dice, askId: number): Event {
   ];
   switch (random.between(0, 6)) {
     case 0:
-      return { kind: 'ask', askId, request: { command: 'status' } };
+      if (askId % 2 === 0) return { kind: 'ask', askId, request: { command: 'status' } };
+      return {
+        kind: 'ask',
+        askId,
+        request: {
+          command: 'purge',
+          purges: [{ kind: 'all' }, { kind: 'tag', tag: 'a' }].slice(
+            askId % 3 === 0 ? 1 : 0,
+          ) as Purge[],
+        },
+      };
     case 1:
     case 2:
       return { kind: 'ask', askId, request: { command: 'reload' } };
@@ -227,6 +238,7 @@ function randomConfig(random: Dice, version: number): Config {
   if (version > 0 && random.chance(0.15)) env.EDGE = random.pick(['refuses', 'dies']);
   return testConfig({
     env,
+    cacheBytes: version % 4 === 3 ? 0 : 1024 ** 2,
     bind: ports.map((port) => ({ kind: 'tcp', host: '127.0.0.1', port }) as const),
     workers: random.between(1, 6),
     edges: random.pick([1, 1, 2]),

@@ -288,7 +288,9 @@ export function createRules(world: World): Rules {
         asks.delete(askId);
         continue;
       }
-      const boundMs = { status: statusMs, reload: reloadMs, scale: 0 }[ask.command];
+      const boundMs = { status: statusMs, purge: statusMs, reload: reloadMs, scale: 0 }[
+        ask.command
+      ];
       if (boundMs === undefined) continue;
       insist(now - ask.atMs <= boundMs + slackMs, `${ask.command} is answered in time`, ask);
     }

@@ -225,8 +225,14 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
         );
         return;
       }
+      case 'purge': {
+        const answer = { type: 'purged', askId: message.askId, responses: 1 } as const;
+        later(edge, random.between(0, 50), () =>
+          onEvent({ kind: 'edge-says', id, message: answer }),
+        );
+        return;
+      }
       case 'reopen-logs':
-      case 'purge':
         return;
       default:
         throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
