@@ -118,3 +118,26 @@ test('TERM: what is under way is finished, then all leave with 0', async (t) => 
   assert.doesNotMatch(portico.log(), /did not finish in time/);
   await assert.rejects(fetch(portico.origin));
 });
+
+test('TERM to every process at once, as systemd and Docker send it: what is under way is finished', async (t) => {
+  const portico = await start(t, '--workers', '2');
+  const clients = Array.from({ length: 10 }, () => new RawClient(portico.port));
+  for (const client of clients)
+    client.send('POST /all HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf ');
+  const other = new RawClient(portico.port);
+  assert.equal((await other.send(request).response()).status, 200);
+  other.leave();
+  const children = [...portico.log().matchAll(/Booting \w+ with pid: (\d+)/g)].map(pidOf);
+  for (const pid of [...children, portico.pid]) process.kill(pid, 'SIGTERM');
+  await portico.logged(/Handling signal: term/);
+  for (const client of clients) client.send('whole');
+  for (const client of clients) {
+    assert.equal((await client.response()).body, 'POST /all 10');
+    client.leave();
+  }
+  assert.equal(await portico.exited, 0);
+});
+
+function pidOf(match: RegExpMatchArray): number {
+  return Number(match[1]);
+}
