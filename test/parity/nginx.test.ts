@@ -2,7 +2,9 @@
 // for the differences on the list, each with its reason.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
@@ -78,6 +80,29 @@ const differences: Readonly<Record<string, Difference>> = {
     nginx: 200,
     why: 'nginx compares for equality (if_modified_since exact); RFC 9110 section 13.1.3 says "later"',
   },
+  'a file the app names': mediaType,
+  'HEAD of a file the app names': mediaType,
+  'a POST whose answer is a file the app names': mediaType,
+  'an encoded path the app names': mediaType,
+  'a range of a file the app names': {
+    fields: [...mediaType.fields, 'accept-ranges'],
+    why: 'as for any file',
+  },
+  'a directory the app names': {
+    portico: 404,
+    nginx: 301,
+    why: 'a client that is sent on to an internal path finds nothing there',
+  },
+  'a path the app names elsewhere': {
+    portico: 500,
+    nginx: 200,
+    why: 'only internal mounts can be named, so that a mistake is seen and logged',
+  },
+  'a path with dots the app names': {
+    portico: 500,
+    nginx: 404,
+    why: 'a fault of the app, not of the client',
+  },
   'dots that leave the static directory': { portico: 404, nginx: 400, why: strictTarget },
   'encoded dots that leave the static directory': { portico: 404, nginx: 400, why: strictTarget },
   'a NUL in a static path': {
@@ -101,7 +126,13 @@ const differences: Readonly<Record<string, Difference>> = {
     why: 'the status made for it (RFC 6585 section 5)',
   },
   'a field with a control byte': {
-    fields: ['cache-control', 'content-length', 'content-type', 'transfer-encoding'],
+    fields: [
+      'cache-control',
+      'content-length',
+      'content-type',
+      'transfer-encoding',
+      'x-content-type-options',
+    ],
     why: 'nginx lets the byte pass, and the app refuses it; here the edge does (RFC 9110 section 5.5)',
   },
   'bare line feeds': {
@@ -200,6 +231,31 @@ const cases: readonly Case[] = [
     send: get('/static/%2e%2e/%2e%2e/etc/passwd'),
   },
   { name: 'a NUL in a static path', send: get('/static/file.txt%00') },
+  { name: 'an internal path that a client asks for', send: get('/protected/file.txt') },
+  { name: 'a file the app names', send: get('/accel?to=/protected/file.txt') },
+  {
+    name: 'HEAD of a file the app names',
+    send: `HEAD /accel?to=/protected/file.txt HTTP/1.1\r\n${host}\r\n`,
+  },
+  {
+    name: 'a POST whose answer is a file the app names',
+    send: `POST /accel?to=/protected/file.txt HTTP/1.1\r\n${host}Content-Length: 2\r\n\r\nab`,
+  },
+  {
+    name: 'what stays of the fields beside X-Accel-Redirect',
+    send: get(
+      '/accel?to=/protected/file.txt&also=Content-Type:application/x-own&also=Set-Cookie:a%3D1&also=Set-Cookie:b%3D2&also=Content-Disposition:attachment&also=Cache-Control:private&also=Expires:0&also=X-Own:1&also=Last-Modified:x&also=Content-Language:de',
+    ),
+  },
+  {
+    name: 'a range of a file the app names',
+    send: get('/accel?to=/protected/file.txt', 'Range: bytes=2-4\r\n'),
+  },
+  { name: 'an encoded path the app names', send: get('/accel?to=/protected/%2566ile.txt%3Fx%3D1') },
+  { name: 'a missing file the app names', send: get('/accel?to=/protected/none.txt') },
+  { name: 'a directory the app names', send: get('/accel?to=/protected/sub') },
+  { name: 'a path the app names elsewhere', send: get('/accel?to=/static/file.txt') },
+  { name: 'a path with dots the app names', send: get('/accel?to=/protected/../app.mjs') },
   { name: 'no Host in HTTP/1.1', send: 'GET / HTTP/1.1\r\n\r\n' },
   { name: 'two Hosts', send: `GET / HTTP/1.1\r\n${host}Host: b\r\n\r\n` },
   { name: 'a space before the colon', send: get('/', 'X-Bad : 1\r\n') },
@@ -250,15 +306,16 @@ describe('parity with nginx', needs('nginx'), () => {
 
   before(async () => {
     const staticDir = join(fixtures, 'static');
+    const dir = mkdtempSync(join(tmpdir(), 'portico-parity-'));
+    suite.after(async () => rmSync(dir, { recursive: true, force: true }));
+    const config = join(dir, 'portico.config.json');
+    const mounts = [
+      { prefix: '/static', dir: staticDir },
+      { prefix: '/protected', dir: staticDir, internal: true },
+    ];
+    writeFileSync(config, JSON.stringify({ chdir: repositoryRoot, static: mounts }));
     const portico = await startPortico(suite, [
-      ...[
-        '--workers',
-        '2',
-        '--forwarded-allow-ips',
-        '10.0.0.1',
-        '--static',
-        `/static=${staticDir}`,
-      ],
+      ...['--workers', '2', '--forwarded-allow-ips', '10.0.0.1', '--config', config],
       `${join(fixtures, 'app.mjs')}:app`,
     ]);
     ports = { portico: portico.port, nginx: await startNginx(suite, staticDir) };
