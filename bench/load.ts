@@ -10,6 +10,8 @@ export interface Load {
   readonly method?: 'GET' | 'POST';
   readonly fields?: readonly string[];
   readonly bodyBytes?: number;
+  /** Any of so many: /f/0.html, /f/1.html … */
+  readonly fileCount?: number;
 }
 
 export interface LoadResult {
@@ -37,6 +39,7 @@ export async function runWrk(
     '--latency',
   ];
   for (const field of load.fields ?? []) args.push('-H', field);
+  if (load.fileCount !== undefined) args.push('-s', filesScript(load.fileCount));
   if (load.method === 'POST') args.push('-s', postScript(load.bodyBytes ?? 0));
   const output = await capture('wrk', [...args, origin + load.path]);
   const errors =
@@ -91,6 +94,15 @@ export function downloadOverAndOver(origin: string, load: Load): { stop(): Promi
       return `${wholes} whole downloads, ${(bytes / 2 ** 20).toFixed(1)} MB on the wire,`;
     },
   };
+}
+
+/** Steps through them by a number that shares no factor with any count: all are met alike often. */
+function filesScript(count: number): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'portico-bench-')), 'files.lua');
+  const next = `at = (at + 7919) % ${count}`;
+  const ask = 'return wrk.format("GET", "/f/" .. at .. ".html")';
+  writeFileSync(path, `local at = 0\nrequest = function()\n  ${next}\n  ${ask}\nend\n`);
+  return path;
 }
 
 function postScript(bytes: number): string {

@@ -6,8 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const root = process.cwd();
-const apps = join(root, 'bench', 'apps');
+export const root = process.cwd();
+export const apps = join(root, 'bench', 'apps');
 
 export interface Running {
   readonly origin: string;
@@ -144,7 +144,7 @@ async function startBackends(app: string, workers: number) {
   return { dir, sockets, children };
 }
 
-async function launch(command: string, args: readonly string[], cwd: string) {
+export async function launch(command: string, args: readonly string[], cwd: string) {
   const env = { ...process.env, NODE_ENV: 'production' };
   const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'ignore', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
@@ -154,7 +154,11 @@ async function launch(command: string, args: readonly string[], cwd: string) {
   return child;
 }
 
-async function running(port: number, children: ChildProcess[], dir: string): Promise<Running> {
+export async function running(
+  port: number,
+  children: ChildProcess[],
+  dir: string,
+): Promise<Running> {
   const origin = `http://127.0.0.1:${port}`;
   const stop = async () => {
     const gone = children.map((child) =>
@@ -191,7 +195,7 @@ async function answers(url: string): Promise<void> {
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
     server.listen(0, '127.0.0.1', () => {

@@ -13,6 +13,8 @@ export interface Scenario {
   readonly cache?: boolean;
   /** What one more client downloads over and over while the load runs. */
   readonly beside?: Load;
+  /** Files, without an app, between servers of files. */
+  readonly isStatic?: true;
   /** Most CPU per request against the named peer that the project allows itself. */
   readonly bars: readonly { readonly peer: string; readonly cpuRatioMax: number }[];
 }

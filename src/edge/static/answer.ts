@@ -51,10 +51,11 @@ export function answerHot(
 
 function answerWith(
   exchange: Exchange,
-  { representation, content }: Loaded,
+  loaded: Loaded,
   asked: Asked,
   pages: ErrorPages,
 ): 'answered' | Promise<Answered> {
+  const { representation, content } = loaded;
   const verdict = evaluate(asked, representation.validators);
   if (verdict === 'failed') {
     respondWithError(exchange, 'PRECONDITION_FAILED', pages);
@@ -77,18 +78,19 @@ function answerWith(
     exchange.end([]);
     return 'answered';
   }
-  return stream(exchange, representation, { head: plan.head, pieces: plan.pieces });
+  return stream(exchange, loaded, { head: plan.head, pieces: plan.pieces });
 }
 
 async function stream(
   exchange: Exchange,
-  representation: Representation,
+  { representation, blocks }: Loaded,
   { head, pieces }: { head: PreparedHead; pieces: readonly (string | ByteRange)[] },
 ): Promise<Answered> {
-  const fd = await openChecked(representation.file);
+  const { file } = representation;
+  const fd = await openChecked(file);
   if (fd === null) return 'changed';
   respond(exchange, head);
-  streamFile(exchange, fd, pieces);
+  streamFile(exchange, { fd, file, blocks }, pieces);
   return 'answered';
 }
 

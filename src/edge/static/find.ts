@@ -23,16 +23,19 @@ export type Found =
   | { readonly kind: 'missing' }
   | Extract<Located, { kind: 'refused' }>;
 
-export async function find({ mount, segments, trailingSlash }: NamedPath): Promise<Found> {
+export async function find(
+  { mount, segments, trailingSlash }: NamedPath,
+  root: string,
+): Promise<Found> {
   if (segments === null) return { kind: 'missing' };
-  const located = await locate(mount.dir, segments);
+  const located = await locate(mount.dir, segments, root);
   if (located.kind === 'file')
     return trailingSlash ? { kind: 'missing' } : { kind: 'file', segments, located };
   if (located.kind !== 'directory') return located;
   // Without an index a directory of a tryFiles mount is the app's, in either spelling.
   if (!trailingSlash && !mount.tryFiles) return { kind: 'redirect' };
   for (const name of mount.index) {
-    const index = await locate(mount.dir, [...segments, name]);
+    const index = await locate(mount.dir, [...segments, name], root);
     if (index.kind === 'refused') return index;
     if (index.kind !== 'file') continue;
     if (!trailingSlash) return { kind: 'redirect' };

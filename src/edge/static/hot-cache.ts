@@ -2,11 +2,22 @@
 
 import type { Described, Representation } from './representation.ts';
 
-/** A representation with its content; null: too large to be kept, and read for each request. */
+/** A representation with its content; null: too large to be kept as one. */
 export interface Loaded {
   readonly representation: Representation;
   readonly content: Buffer | null;
+  /** Parts of such a content, by their number; null: they are read for each request. */
+  readonly blocks: BlockStore | null;
 }
+
+/** Parts of BLOCK_BYTES of one large file, the last one shorter; any of them may be missing. */
+export interface BlockStore {
+  get(index: number): Buffer | undefined;
+  put(index: number, block: Buffer): void;
+}
+
+/** One write to a socket takes about as much before it waits. */
+export const BLOCK_BYTES = 512 * 1024;
 
 /** A file ready to be sent. */
 export interface HotFile {
@@ -17,7 +28,7 @@ export interface HotFile {
   readonly plain: Loaded;
   /** In the order of described.coded. */
   readonly coded: readonly Loaded[];
-  readonly bytes: number;
+  bytes: number;
   /** All directories from the root to it are watched. */
   readonly isWatched: boolean;
   /** When it was last known to be as it is on disk. */
@@ -74,6 +85,20 @@ export class HotCache {
     if (!this.mayHold(file.bytes)) return;
     this.byKey.set(file.key, file);
     this.bytes += file.bytes + OVERHEAD_BYTES;
+    this.evict();
+  }
+
+  /** A part of the file was read; false when the file is no longer here. */
+  grow(file: HotFile, bytes: number): boolean {
+    if (this.byKey.get(file.key) !== file) return false;
+    file.bytes += bytes;
+    this.bytes += bytes;
+    file.wasUsed = true;
+    this.evict();
+    return true;
+  }
+
+  private evict(): void {
     for (const [key, other] of this.byKey) {
       if (this.bytes <= this.bytesMax) break;
       if (other.wasUsed) {

@@ -1,9 +1,9 @@
 // Keeps hot files in memory and true to the disk: by watching their directories, and by looking again now and then.
 
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { StaticMount } from '../../config/config.ts';
-import { HotCache, type HotFile, type Loaded } from './hot-cache.ts';
+import { type BlockStore, HotCache, type HotFile, type Loaded } from './hot-cache.ts';
 import { readChecked } from './open-checked.ts';
 import { type Described, type Representation, sameDescribed, sourceOf } from './representation.ts';
 import { Watches } from './watches.ts';
@@ -17,7 +17,7 @@ const LOOKS_PER_SECOND = 200;
 interface MountState {
   readonly mount: StaticMount;
   readonly index: number;
-  /** The real directory; '' until a file was loaded. */
+  /** The real directory; '' when it is not there. */
   root: string;
   /** dev:ino of it: it may be renamed away with another put in its place. */
   identity: string;
@@ -141,9 +141,9 @@ export class HotFiles {
     const state = this.states.get(mount)!;
     const { file } = described.plain;
     // Before it is read: of what changes from here on the watch will tell.
-    state.root = file.root;
     const isWatched =
       !this.isOff &&
+      file.root === state.root &&
       isWithoutLinks(described, segments) &&
       this.watches.cover(file.root, dirname(join(file.root, file.path)));
     const checkedMs = performance.now();
@@ -153,7 +153,8 @@ export class HotFiles {
       const content = await contentOf(representation, smallBytesMax);
       if (content === 'changed') return null;
       bytes += content?.length ?? 0;
-      all.push({ representation, content });
+      const blocks = content === null ? this.blocksOf(representation, () => hot) : null;
+      all.push({ representation, content, blocks });
     }
     const [plain, ...coded] = all as [Loaded, ...Loaded[]];
     const hot: HotFile = {
@@ -172,23 +173,39 @@ export class HotFiles {
     return hot;
   }
 
-  /** Looks whether the mount's directory is still the same, once a second at most: a release may be
-   *  switched by a link above it, of which no watch below tells. */
-  async checkRoot(mount: StaticMount): Promise<void> {
+  /** Where the parts of a large file are kept; null where they would push out too much else. */
+  private blocksOf({ file }: Representation, owner: () => HotFile): BlockStore | null {
+    if (this.isOff || !this.cache.mayHold(file.stats.size)) return null;
+    const blocks: Buffer[] = [];
+    return {
+      get: (index) => blocks[index],
+      put: (index, block) => {
+        if (blocks[index] === undefined && this.cache.grow(owner(), block.length))
+          blocks[index] = block;
+      },
+    };
+  }
+
+  /** The real directory of a mount. It is looked up once a second at most: a release may be switched
+   *  by a link above it, of which no watch below tells. '' where there is none. */
+  async rootOf(mount: StaticMount): Promise<string> {
     const state = this.states.get(mount)!;
     const nowMs = performance.now();
-    if (this.isOff || nowMs - state.checkedMs < BELIEVED_MS) return;
-    state.checkedMs = nowMs;
-    let identity = 'none';
+    if (nowMs - state.checkedMs < BELIEVED_MS) return state.root;
+    let root = '';
+    let identity = '';
     try {
-      const { dev, ino } = await stat(mount.dir);
+      root = await realpath(mount.dir);
+      const { dev, ino } = await stat(root);
       identity = `${dev}:${ino}`;
     } catch {
       // Then nothing of it is served either.
     }
-    if (identity === state.identity) return;
+    state.checkedMs = nowMs;
+    if (identity !== state.identity || root !== state.root) this.dropMount(state);
+    state.root = root;
     state.identity = identity;
-    this.dropMount(state);
+    return root;
   }
 
   private dropMount({ index }: MountState): void {

@@ -1,12 +1,11 @@
 // Opens what was located, and reads it whole: what is read is what was checked, or nothing.
 
-import { close, constants, fstat, open, read, type Stats } from 'node:fs';
+import { close, constants, fstatSync, open, read, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type LocatedFile, sameStats } from './representation.ts';
 
 const openFile = promisify(open);
-const statFile = promisify(fstat);
 const readFile = promisify(read);
 
 /** No link is followed any more, and a FIFO that has taken the place of the file is not waited for. */
@@ -25,7 +24,7 @@ export async function openChecked(file: LocatedFile): Promise<number | null> {
     throw error;
   }
   try {
-    if (isUnchanged(await statFile(fd), file)) return fd;
+    if (isUnchanged(fstatSync(fd), file)) return fd;
   } catch {
     // As good as gone.
   }
@@ -47,13 +46,14 @@ export async function readChecked(file: LocatedFile): Promise<Buffer | null> {
       at += bytesRead;
     }
     // Written to while it was read: it may be half of one and half of the other.
-    return isUnchanged(await statFile(fd), file) ? content : null;
+    return isUnchanged(fstatSync(fd), file) ? content : null;
   } finally {
     closeFile(fd);
   }
 }
 
-function isUnchanged(stats: Stats, file: LocatedFile): boolean {
+/** Whether what is open is still what was located. */
+export function isUnchanged(stats: Stats, file: LocatedFile): boolean {
   return stats.isFile() && sameStats(stats, file.stats);
 }
 

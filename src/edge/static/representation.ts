@@ -1,6 +1,7 @@
 // What a file is sent as: media type, validators and fields, for itself and for each compressed sibling.
 
-import { basename } from 'node:path';
+import { lstatSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { contentType } from 'mime-types';
 import type { StaticMount } from '../../config/config.ts';
 import type { Validators } from '../../http/conditions.ts';
@@ -56,12 +57,10 @@ export async function describe(
   const name = segments.at(-1) ?? basename(file.path);
   const coded: { file: LocatedFile; coding: string }[] = [];
   if (mayBeCompressed(name)) {
-    const above = segments.slice(0, -1);
-    const found = await Promise.all(
-      siblings.map(([ending]) => locate(mount.dir, [...above, name + ending])),
-    );
-    for (const [index, [, coding]] of siblings.entries()) {
-      const sibling = found[index]!;
+    for (const [ending, coding] of siblings) {
+      // Nearly always there is none: 2 µs to know.
+      if (!isThere(join(file.root, file.path) + ending)) continue;
+      const sibling = await locate(file.root, [file.path + ending], file.root);
       if (sibling.kind === 'file' && sibling.stats.mtimeMs >= file.stats.mtimeMs)
         coded.push({ file: sibling, coding });
     }
@@ -75,6 +74,15 @@ export async function describe(
     coded: representations,
     codings: coded.map(({ coding }) => coding),
   };
+}
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // The name is too long with the ending, or whatever: locate() would say no more.
+    return false;
+  }
 }
 
 /** Whether nothing has changed between two looks. */

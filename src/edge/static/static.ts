@@ -113,8 +113,8 @@ export class StaticLane {
   private async look(exchange: Exchange, way: Way): Promise<void> {
     try {
       for (let tries = 0; tries < TRIES_MAX; tries++) {
-        await this.hot.checkRoot(way.named.mount);
-        const found = await find(way.named);
+        const root = await this.hot.rootOf(way.named.mount);
+        const found = await find(way.named, root);
         if ((await this.deal(exchange, found, way)) === 'answered') return;
       }
       exchange.fail(failure('FILE_CHANGED', `it changed ${TRIES_MAX} times while it was opened`));

@@ -1,10 +1,12 @@
 // Sends parts of an open file in large reads, no faster than the client takes them.
 
-import { read } from 'node:fs';
+import { fstatSync, read } from 'node:fs';
 import { failure } from '../../errors/failure.ts';
 import type { Exchange, ExchangeHandler } from '../../http/exchange.ts';
 import type { ByteRange } from '../../http/ranges.ts';
-import { closeFile } from './open-checked.ts';
+import { BLOCK_BYTES, type BlockStore } from './hot-cache.ts';
+import { closeFile, isUnchanged } from './open-checked.ts';
+import type { LocatedFile } from './representation.ts';
 
 /** A read in libuv's threads costs some 20 µs whatever its size; larger ones fall out of the second
  *  level cache between the read and the write. */
@@ -16,21 +18,29 @@ const SPARE_MAX = 8;
 
 const spare: Buffer[] = [];
 
+/** What is sent. */
+export interface OpenFile {
+  readonly fd: number;
+  readonly file: LocatedFile;
+  /** Parts that are in memory, and where those read are put. */
+  readonly blocks: BlockStore | null;
+}
+
 /** `pieces` are text, or bytes of the file; both ends of a range are included. Takes the descriptor
  *  over, and the exchange, whose head has been sent. */
 export function streamFile(
   exchange: Exchange,
-  fd: number,
+  open: OpenFile,
   pieces: readonly (string | ByteRange)[],
 ): void {
-  const stream = new FileStream(exchange, fd, pieces);
+  const stream = new FileStream(exchange, open, pieces);
   exchange.attach(stream);
   stream.start();
 }
 
 class FileStream implements ExchangeHandler {
   private readonly exchange: Exchange;
-  private readonly fd: number;
+  private readonly open: OpenFile;
   private readonly pieces: readonly (string | ByteRange)[];
   private piece = 0;
   /** Next byte of the file to read. */
@@ -44,9 +54,9 @@ class FileStream implements ExchangeHandler {
   private isBlocked = false;
   private isOver = false;
 
-  constructor(exchange: Exchange, fd: number, pieces: readonly (string | ByteRange)[]) {
+  constructor(exchange: Exchange, open: OpenFile, pieces: readonly (string | ByteRange)[]) {
     this.exchange = exchange;
-    this.fd = fd;
+    this.open = open;
     this.pieces = pieces;
     this.at = startOf(pieces[0]);
   }
@@ -76,7 +86,7 @@ class FileStream implements ExchangeHandler {
       for (const buffer of this.buffers)
         if (buffer !== null && spare.length < SPARE_MAX) spare.push(buffer);
     this.buffers.fill(null);
-    if (!this.isReading) closeFile(this.fd);
+    if (!this.isReading) closeFile(this.open.fd);
   }
 
   /** Goes on with what comes next: text, a read, or the end. */
@@ -88,7 +98,8 @@ class FileStream implements ExchangeHandler {
         return;
       }
       if (typeof piece !== 'string' && this.at <= piece.end) {
-        this.read(Math.min(READ_BYTES, piece.end - this.at + 1));
+        if (this.open.blocks !== null) this.nextBlock(this.open.blocks, piece.end);
+        else this.read(Math.min(READ_BYTES, piece.end - this.at + 1));
         return;
       }
       this.piece++;
@@ -100,19 +111,57 @@ class FileStream implements ExchangeHandler {
     }
   }
 
+  /** The rest of the part that the next byte is in, as far as it is wanted; read whole if need be. */
+  private nextBlock(blocks: BlockStore, end: number): void {
+    const index = Math.floor(this.at / BLOCK_BYTES);
+    const start = index * BLOCK_BYTES;
+    const block = blocks.get(index);
+    if (block === undefined) this.readBlock(blocks, index, end);
+    else if (!this.isBlocked) {
+      const chunk = block.subarray(this.at - start, end - start + 1);
+      this.at += chunk.length;
+      this.send(chunk);
+    }
+  }
+
+  private readBlock(blocks: BlockStore, index: number, end: number): void {
+    const { fd, file } = this.open;
+    const start = index * BLOCK_BYTES;
+    const bytes = Math.min(BLOCK_BYTES, file.stats.size - start);
+    const block = Buffer.allocUnsafeSlow(bytes);
+    this.isReading = true;
+    read(fd, block, 0, bytes, start, (error, bytesRead) => {
+      this.isReading = false;
+      if (this.isOver) closeFile(fd);
+      else if (error !== null || bytesRead < bytes) this.onShort(error);
+      else {
+        // Of a file that was written to in place the parts need not fit each other.
+        if (isUnchanged(fstatSync(fd), file)) blocks.put(index, block);
+        const chunk = block.subarray(this.at - start, end - start + 1);
+        this.at += chunk.length;
+        if (this.isBlocked) this.ready = chunk;
+        else this.send(chunk);
+      }
+    });
+  }
+
+  private onShort(error: NodeJS.ErrnoException | null): void {
+    const detail = error === null ? 'it has become shorter' : `reading it failed (${error.code})`;
+    this.exchange.fail(failure('FILE_CHANGED', detail, error));
+  }
+
   private read(bytes: number): void {
     const buffer = this.bufferFor(bytes);
+    const { fd } = this.open;
     this.isReading = true;
-    read(this.fd, buffer, 0, bytes, this.at, (error, bytesRead) => {
+    read(fd, buffer, 0, bytes, this.at, (error, bytesRead) => {
       this.isReading = false;
       if (this.isOver) {
-        closeFile(this.fd);
+        closeFile(this.open.fd);
         return;
       }
       if (error !== null || bytesRead === 0) {
-        const detail =
-          error === null ? 'it has become shorter' : `reading it failed (${error.code})`;
-        this.exchange.fail(failure('FILE_CHANGED', detail, error));
+        this.onShort(error);
         return;
       }
       this.at += bytesRead;
