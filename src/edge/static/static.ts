@@ -157,8 +157,7 @@ export class StaticLane {
   private async findKept(named: NamedPath): Promise<Omit<Wanted, 'path'> | null> {
     const mount = this.kept.get(named.mount);
     if (mount === undefined || !isHashed(named.segments?.at(-1) ?? '')) return null;
-    await this.hot.checkRoot(mount);
-    const found = await find({ ...named, mount });
+    const found = await find({ ...named, mount }, await this.hot.rootOf(mount));
     return found.kind === 'file' ? { mount, ...found } : null;
   }
 
