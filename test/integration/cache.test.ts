@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
+import { failure } from '../../src/errors/failure.ts';
 import type { Fields } from '../../src/http/exchange.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import type { RawResponse } from '../helpers/raw-client.ts';
@@ -34,7 +35,12 @@ async function start(
   return { ...running, worker, addWorker, get, stats };
 }
 
-const statusOf = (response: RawResponse) => response.fields.get('cache-status');
+/** Cache-Status; up to 5 s of a slow machine are taken out of the ttl. */
+const statusOf = (response: RawResponse) =>
+  response.fields
+    .get('cache-status')
+    ?.replace(/ttl=5[5-9]/, 'ttl=60')
+    .replace(/ttl=-1[1-5]/, 'ttl=-10');
 const fieldOf = (taken: Taken | undefined, name: string): string | undefined => {
   const fields = taken?.exchange.request.fields ?? [];
   return fields[fields.findIndex((field) => field.toLowerCase() === name) + 1];
@@ -52,13 +58,13 @@ test('the second request is answered from memory, with Age, and no worker hears 
   assert.equal(first.fields.get('age'), undefined);
   assert.equal(second.body, 'answer 1');
   assert.equal(statusOf(second), 'portico; hit; ttl=60');
-  assert.equal(second.fields.get('age'), '0');
-  assert.equal(second.fields.get('date'), first.fields.get('date'));
+  assert.match(second.fields.get('age') ?? '', /^[0-5]$/);
+  assert.equal((await get('/a')).fields.get('date'), second.fields.get('date'));
   assert.notEqual(second.fields.get('x-request-id'), first.fields.get('x-request-id'));
   assert.equal(worker.taken.length, 1);
   assert.equal((await get('/b')).body, 'answer 2');
   const { hits, misses, entries, bytes } = stats();
-  assert.deepEqual([hits, misses, entries], [1, 2, 2]);
+  assert.deepEqual([hits, misses, entries], [2, 2, 2]);
   assert.ok(bytes > 2000 && bytes < 4000);
 });
 
@@ -174,10 +180,8 @@ test("a client's conditions are answered from memory, and don't reach the app on
   assert.equal(first.status, 304);
   assert.equal(statusOf(first), 'portico; fwd=uri-miss; stored');
   const same = await get('/', 'If-None-Match: "v0", W/"v1"\r\n');
-  assert.deepEqual(
-    [same.status, same.fields.get('etag'), same.fields.get('age')],
-    [304, '"v1"', '0'],
-  );
+  assert.deepEqual([same.status, same.fields.get('etag')], [304, '"v1"']);
+  assert.match(same.fields.get('age') ?? '', /^[0-5]$/);
   assert.equal((await get('/', 'If-None-Match: "v2"\r\n')).body, 'answer 1');
   assert.equal(worker.taken.length, 1);
 });
@@ -337,6 +341,34 @@ test('nobody waits for longer than cacheWait, nor more than queueSize', async (t
   await until('all of them at the worker', () => worker.taken.length === 6);
   for (const taken of worker.taken) taken.reply('own', ['Cache-Control', 'max-age=60']);
   for (const answer of await Promise.all(answers)) assert.equal(answer.body, 'own');
+});
+
+test('what fails for the first fails for those who wait: nobody tries it on another worker', async (t) => {
+  const { get, worker, edge } = await start(t, () => {});
+  const answers = Array.from({ length: 5 }, () => get());
+  await until('all requests', () => edge.status().requestsInFlight === 5);
+  worker.taken[0]!.exchange.fail(failure('WORKER_RESET'));
+  for (const answer of await Promise.all(answers)) assert.equal(answer.status, 502);
+  assert.equal(worker.taken.length, 1);
+});
+
+test('a first client that does not read holds up neither the app nor those who wait', async (t) => {
+  const { ask, get, worker, edge } = await start(t, () => {}, {
+    ...{ cacheBytes: 64 * 1024 ** 2, cacheEntryBytes: 32 * 1024 ** 2 },
+  });
+  const slow = ask('GET /', '\r\n');
+  slow.socket.pause();
+  await until('request', () => worker.taken.length === 1);
+  const follower = get();
+  await until('follower', () => edge.status().requestsInFlight === 2);
+  const { exchange } = worker.taken[0]!;
+  exchange.respond(200, '', ['Cache-Control', 'max-age=60']);
+  // More than all socket buffers on the way take.
+  for (let at = 0; at < 200; at++) exchange.write(Buffer.alloc(100_000, 'x'));
+  exchange.end([]);
+  assert.equal((await follower).body.length, 20_000_000);
+  assert.equal(edge.status().requestsInFlight, 1);
+  slow.reset();
 });
 
 test('content streams to the first client while it is stored; too large, it just passes', async (t) => {

@@ -92,6 +92,7 @@ const perDelivery = new Set([
   'content-length',
   'set-cookie',
   'x-request-id',
+  'trailer',
 ]);
 
 /** What of a response's fields is kept (RFC 9111 section 3.1). `date` is for a response without one. */
