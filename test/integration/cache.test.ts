@@ -298,6 +298,24 @@ test('requests for one URL that come at once ask the app once', async (t) => {
   assert.equal(statuses.filter((status) => status === collapsed).length, 19);
 });
 
+test('of several variants asked for at once each is asked for once', async (t) => {
+  const { get, worker, edge } = await start(t, () => {});
+  const languages = Array.from({ length: 12 }, (_, at) => ['de', 'en', 'fr'][at % 3]!);
+  const answers = languages.map((language) => get('/', `Accept-Language: ${language}\r\n`));
+  await until('all requests', () => edge.status().requestsInFlight === 12);
+  const reply = (taken: Taken | undefined) =>
+    taken?.reply(fieldOf(taken, 'accept-language') ?? '', [
+      ...['Cache-Control', 'max-age=60', 'Vary', 'Accept-Language'],
+    ]);
+  reply(worker.taken[0]);
+  await until('the other two', () => worker.taken.length === 3);
+  reply(worker.taken[1]);
+  reply(worker.taken[2]);
+  const bodies = (await Promise.all(answers)).map(({ body }) => body);
+  assert.deepEqual(bodies, languages);
+  assert.equal(worker.taken.length, 3);
+});
+
 test('those who waited for a response that is not for them ask themselves, and the next at once', async (t) => {
   const { get, worker, edge } = await start(t, () => {});
   const answers = Array.from({ length: 5 }, () => get('/me'));

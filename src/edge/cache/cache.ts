@@ -295,8 +295,18 @@ export class Cache implements FetchOwner {
         variantKey(vary, visit.parts) === variant &&
         !(entry.freshness.anonymousOnly && visit.wants.isPersonal);
       if (isFor) this.give(visit, entry, status);
+      else if (isShared && visit.waits === 1) this.joinVariant(visit, vary);
       else this.lead(visit, vary.length > 0 ? 'vary-miss' : 'uri-miss', null, '');
     }
+  }
+
+  /** What the response varies by was not known before: those who want the same variant wait again,
+   *  for one of them. */
+  private joinVariant(visit: Visit, vary: readonly string[]): void {
+    const { key, parts, wants } = visit;
+    const variant = variantKey(vary, parts);
+    const flightKey = variant === null ? '' : flightKeyOf(key, variant, wants);
+    this.join(visit, vary.length > 0 ? 'vary-miss' : 'uri-miss', null, flightKey);
   }
 
   private give(visit: Visit, entry: Entry, status: string, extra: Fields = []): void {

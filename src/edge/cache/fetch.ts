@@ -252,7 +252,7 @@ export class Fetch implements Exchange {
       fwd: plan.fwd,
       ...(plan.stale === null ? {} : { fwdStatus: status }),
       ...(stored ? { stored } : {}),
-      ...(leader.waited ? { collapsed: false } : {}),
+      ...(leader.waits > 0 ? { collapsed: false } : {}),
     });
     const all = [...fields, 'Cache-Status', field];
     const validators = {

@@ -81,7 +81,7 @@ export class Flights {
   follow(fetch: Fetch, visit: Visit, nowMs: number): void {
     fetch.followers.add(visit);
     visit.fetch = fetch;
-    visit.deadlineMs = nowMs + this.limits().waitMs;
+    if (visit.deadlineMs === 0) visit.deadlineMs = nowMs + this.limits().waitMs;
     this.followers++;
     this.watch();
   }
@@ -97,7 +97,7 @@ export class Flights {
     this.followers -= visits.length;
     for (const visit of visits) {
       visit.fetch = null;
-      visit.waited = true;
+      visit.waits++;
     }
     return visits;
   }
@@ -127,7 +127,7 @@ export class Flights {
         fetch.followers.delete(visit);
         this.followers--;
         visit.fetch = null;
-        visit.waited = true;
+        visit.waits++;
         this.onLate(visit);
       }
       if (fetch.leader === null && !fetch.isOver) {

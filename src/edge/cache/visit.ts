@@ -22,9 +22,9 @@ export class Visit implements ExchangeHandler {
   readonly next: Handle;
   /** What it leads or waits for. */
   fetch: Fetch | null = null;
-  /** It waited for a fetch that had nothing for it. */
-  waited = false;
-  /** When it stops waiting for another's fetch. */
+  /** Fetches it waited for that had nothing for it. */
+  waits = 0;
+  /** When it stops waiting for others' fetches; 0 = it has not waited. */
   deadlineMs = 0;
   isOver = false;
 
