@@ -35,7 +35,7 @@ test('what is no request is refused, and the arbiter lives on', async (t) => {
     '{"command":"scale","workers":1e9}\n',
     '{"command":"__proto__"}\n',
     `"${'x'.repeat(100_000)}`,
-    Buffer.alloc(5000, 0xff),
+    Buffer.alloc(100_000, 0xff),
   ];
   for (const text of wrong) {
     const socket = open(t, arbiter);
