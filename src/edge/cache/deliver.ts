@@ -25,7 +25,8 @@ export function deliver(exchange: Exchange, delivery: Delivery): void {
           ...['Age', ageOf(entry, nowMs), 'Cache-Status', status, 'X-Request-Id', requestId],
           ...extra,
         ];
-  exchange.record.upstream = 'cache';
+  // A worker that was asked whether it still holds stays in the log.
+  if (exchange.record.upstream === '') exchange.record.upstream = 'cache';
   // Conditions are for what would be a success (RFC 9110 section 13.2.1).
   const isSuccess = entry.status >= 200 && entry.status < 300;
   if (isSuccess && clientHasIt(wants, entry)) {

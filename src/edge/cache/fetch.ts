@@ -197,8 +197,10 @@ export class Fetch implements Exchange {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.phase === 'filling') {
-      const isIn = this.owner.roomFor(chunk.length) && this.recorder?.add(chunk) === true;
+    const { recorder } = this;
+    if (recorder !== null) {
+      const grows = recorder.length + chunk.length > recorder.capacity;
+      const isIn = (!grows || this.owner.roomFor(chunk.length)) && recorder.add(chunk);
       if (!isIn) this.stream();
     }
     if (this.phase !== 'filling' && this.phase !== 'streaming') return true;
