@@ -11,6 +11,8 @@ import type { LocatedFile } from './representation.ts';
 /** A read in libuv's threads costs some 20 µs whatever its size; larger ones fall out of the second
  *  level cache between the read and the write. */
 const READ_BYTES = 256 * 1024;
+/** Parts that are in memory anyway cost nothing while they wait, and each wait costs a turn. */
+const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Below this the memory is not used again: the end of the answer may still be on its way. */
 const REUSE_BYTES_MIN = 64 * 1024;
 /** Buffers kept for the next file: as many as two large downloads use. */
@@ -50,6 +52,8 @@ class FileStream implements ExchangeHandler {
   private turn = 0;
   /** Read, and waiting for room. */
   private ready: Uint8Array | null = null;
+  /** Parts from memory that were written since there was room. */
+  private queuedBytes = 0;
   private isReading = false;
   private isBlocked = false;
   private isOver = false;
@@ -73,6 +77,7 @@ class FileStream implements ExchangeHandler {
 
   onDrain(): void {
     this.isBlocked = false;
+    this.queuedBytes = 0;
     const { ready } = this;
     this.ready = null;
     if (ready !== null) this.send(ready);
@@ -117,9 +122,10 @@ class FileStream implements ExchangeHandler {
     const start = index * BLOCK_BYTES;
     const block = blocks.get(index);
     if (block === undefined) this.readBlock(blocks, index, end);
-    else if (!this.isBlocked) {
+    else if (!this.isBlocked || this.queuedBytes < QUEUED_BYTES_MAX) {
       const chunk = block.subarray(this.at - start, end - start + 1);
       this.at += chunk.length;
+      this.queuedBytes += chunk.length;
       this.send(chunk);
     }
   }
