@@ -74,7 +74,7 @@ export interface PorticoConfig {
   readonly responseTimeout?: number | string | undefined;
   /** Serve the files of DIR under the prefix; repeatable. In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken. Default: `none`. */
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
-  /** Memory of each edge for hot static files; 0: none. Files up to 1 MB are kept; larger ones are read for each request. Default: `64m`. */
+  /** Memory of each edge for hot static files; 0: none. What was asked for twice is kept, larger files in parts; no file takes more than a quarter. See [static files](static-files.md). Default: `64m`. */
   readonly staticCacheBytes?: number | string | undefined;
   /** Where keepBuilds keeps the files of earlier builds. Without it: `$STATE_DIRECTORY` (systemd), `/var/lib/portico` for root, `$XDG_STATE_HOME/portico` or `~/.local/state/portico`. The edge makes it with mode 0700, as the user it runs as; on the file system of the mount, files are linked and take no space. See [deploys](deploys.md). Default: `chosen`. */
   readonly staticStore?: string | null | undefined;

@@ -26,7 +26,7 @@ export const staticSettings: readonly Setting[] = [
     kind: size({ minBytes: 64 * 1024, maxBytes: 16 * giga, zero: 'none' }),
     default: 64 * mega,
     help: 'Memory of each edge for hot static files; 0: none',
-    doc: 'Files up to 1 MB are kept; larger ones are read for each request.',
+    doc: 'What was asked for twice is kept, larger files in parts; no file takes more than a quarter. See [static files](static-files.md).',
     known: 'nginx `open_file_cache`, which keeps descriptors',
   }),
   setting('staticStore', {

@@ -10,7 +10,11 @@ import type { Representation } from './representation.ts';
 /** Locating and refusing came before; the fields are ours, so that it answers as the other lanes
  *  do. serve-static opens by name what was checked by name: if another file is there by then, the
  *  answer is cut before its first byte. */
-export function serveCold(exchange: Exchange, { file, fields }: Representation): void {
+export function serveCold(
+  exchange: Exchange,
+  { file, fields }: Representation,
+  onUnreadable: (code: string) => void,
+): void {
   const serve = serveStatic(file.root, {
     index: false,
     redirect: false,
@@ -35,10 +39,13 @@ export function serveCold(exchange: Exchange, { file, fields }: Representation):
       response.destroy();
       return;
     }
-    // Gone since it was located.
-    response.statusCode = error?.status === 404 || error === undefined ? 404 : 500;
+    // Gone since it was located, or there and not to be read.
+    if (error !== undefined && error.status !== 404) onUnreadable(error.code ?? String(error));
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    response.statusCode = 404;
+    response.setHeader('X-Request-Id', exchange.requestId);
     response.setHeader('Content-Type', 'text/plain; charset=utf-8');
     response.setHeader('Cache-Control', 'no-store');
-    response.end(`${response.statusCode}\n`);
+    response.end('404\n');
   });
 }

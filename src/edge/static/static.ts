@@ -169,7 +169,8 @@ export class StaticLane {
     let file = this.hot.confirmed(key, described);
     if (file === null && this.isCold(key, described, asked)) {
       const chosen = chooseCoding(described, asked);
-      serveCold(exchange, chosen === -1 ? described.plain : described.coded[chosen]!);
+      const representation = chosen === -1 ? described.plain : described.coded[chosen]!;
+      serveCold(exchange, representation, (why) => this.logUnreadable(exchange, why));
       return 'answered';
     }
     file ??= await this.load(key, { mount, segments, described });
@@ -211,14 +212,15 @@ export class StaticLane {
     this.parts.log.debug('a static path was refused', { requestId: exchange.requestId, why });
   }
 
+  /** To the client the same as not there, to the operator not. */
+  private logUnreadable(exchange: Exchange, why: string): void {
+    this.parts.log.warning('a static file cannot be read', { requestId: exchange.requestId, why });
+  }
+
   private fail(exchange: Exchange, error: unknown): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EACCES' || code === 'EPERM' || code === 'EIO') {
-      // There, and not to be had: to the client the same as not there, to the operator not.
-      this.parts.log.warning('a static file cannot be read', {
-        requestId: exchange.requestId,
-        why: code,
-      });
+      this.logUnreadable(exchange, code);
       respondWithError(exchange, 'NOT_FOUND', this.parts.errorPages);
     } else exchange.fail(failure('EDGE_FAULT', `static files: ${error}`, error));
   }

@@ -76,6 +76,7 @@ class FileStream implements ExchangeHandler {
   onRequestEnd(): void {}
 
   onDrain(): void {
+    if (this.isOver) return;
     this.isBlocked = false;
     this.queuedBytes = 0;
     const { ready } = this;
@@ -103,8 +104,8 @@ class FileStream implements ExchangeHandler {
         return;
       }
       if (typeof piece !== 'string' && this.at <= piece.end) {
-        if (this.open.blocks !== null) this.nextBlock(this.open.blocks, piece.end);
-        else this.read(Math.min(READ_BYTES, piece.end - this.at + 1));
+        if (this.open.blocks !== null && this.sendBlock(this.open.blocks, piece.end)) continue;
+        if (this.open.blocks === null) this.read(Math.min(READ_BYTES, piece.end - this.at + 1));
         return;
       }
       this.piece++;
@@ -116,18 +117,26 @@ class FileStream implements ExchangeHandler {
     }
   }
 
-  /** The rest of the part that the next byte is in, as far as it is wanted; read whole if need be. */
-  private nextBlock(blocks: BlockStore, end: number): void {
+  /** The rest of the part that the next byte is in, as far as it is wanted; read whole if need be.
+   *  False: what comes next comes later. */
+  private sendBlock(blocks: BlockStore, end: number): boolean {
     const index = Math.floor(this.at / BLOCK_BYTES);
     const start = index * BLOCK_BYTES;
     const block = blocks.get(index);
-    if (block === undefined) this.readBlock(blocks, index, end);
-    else if (!this.isBlocked || this.queuedBytes < QUEUED_BYTES_MAX) {
-      const chunk = block.subarray(this.at - start, end - start + 1);
-      this.at += chunk.length;
-      this.queuedBytes += chunk.length;
-      this.send(chunk);
+    if (block === undefined) {
+      this.readBlock(blocks, index, end);
+      return false;
     }
+    if (this.queuedBytes >= QUEUED_BYTES_MAX) {
+      // A client that takes all at once: others have their turn before it has more.
+      if (!this.isBlocked) setImmediate(() => this.onDrain());
+      return false;
+    }
+    const chunk = block.subarray(this.at - start, end - start + 1);
+    this.at += chunk.length;
+    this.queuedBytes += chunk.length;
+    this.isBlocked = !this.exchange.write(chunk);
+    return true;
   }
 
   private readBlock(blocks: BlockStore, index: number, end: number): void {
