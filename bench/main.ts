@@ -117,9 +117,9 @@ async function measureIdle(): Promise<number> {
   try {
     // The heap has grown to its working size before the connections are counted.
     await runWrk(server.origin, { path: '/' }, { connections: 200, seconds: 2 });
-    const bytes = await idleConnectionCost(server, 8000);
+    const bytes = await idleConnectionCost(server, 10_000);
     console.log(
-      `\nidle connection: ${(bytes / 1024).toFixed(1)} KB of edge memory each (8,000 open)`,
+      `\nidle connection: ${(bytes / 1024).toFixed(1)} KB of edge memory each (10,000 open)`,
     );
     return bytes;
   } finally {
