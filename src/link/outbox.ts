@@ -25,9 +25,6 @@ export class Outbox {
   private readonly onWritten = (): void => this.written();
   private isOpen = false;
   private isScheduled = false;
-  private isHeld = false;
-  /** schedule() was called while held. */
-  private isWanted = false;
   private isWriting = false;
   private endsWhenEmpty = false;
   /** The buffer of the batch that the kernel is taking. */
@@ -77,28 +74,10 @@ export class Outbox {
     return this.handedDown + this.encoder.bytes;
   }
 
-  /** Frames that are put in until release() go out there, at once. */
-  hold(): void {
-    this.isHeld = true;
-  }
-
-  /** What answers a whole batch of requests is complete when the batch has been read: to hand it
-   *  down there and then spares a setImmediate and the poll of all sockets that comes with it. */
-  release(): void {
-    this.isHeld = false;
-    if (!this.isWanted) return;
-    this.isWanted = false;
-    if (this.isOpen) this.turn();
-  }
-
   /** To be called after frames were put into the encoder. setImmediate runs after all sockets that
    *  were readable in this turn; nextTick would run between them and gather nothing. */
   schedule(): void {
     if (this.encoder.bytes >= wire.FLUSH_BYTES) this.flush();
-    if (this.isHeld) {
-      this.isWanted = true;
-      return;
-    }
     if (this.isScheduled || !this.isOpen) return;
     this.isScheduled = true;
     setImmediate(flushScheduled, this);

@@ -106,10 +106,8 @@ class WorkerEnd implements WorkerLink, ExchangeOwner, FrameSink {
   private received(chunk: Buffer): void {
     if (this.phase === 'down') return;
     this.nowMs = performance.now();
-    this.outbox.hold();
     if (this.phase === 'up') this.decoder.push(chunk);
     else this.readPreface(chunk);
-    this.outbox.release();
   }
 
   private readPreface(chunk: Buffer): void {
