@@ -24,6 +24,17 @@ export function logFailure(log: Log, exchange: Exchange): void {
   else log.warning(catalogue[reason.code].what, facts);
 }
 
+/** Tells of a request whose worker ended with it in hand, and which another gets now: if that one
+ *  ends too, this is the line that names the request. */
+export function logRetry(log: Log, exchange: Exchange, why: string): void {
+  log.warning('The worker ended with a request in hand; another gets it.', {
+    requestId: exchange.requestId,
+    method: printable(exchange.request.method, 20),
+    path: printable(pathOf(exchange.request.target), 200),
+    detail: printable(why, 500),
+  });
+}
+
 /** Without the query, which may hold secrets. */
 function pathOf(target: string): string {
   const query = target.indexOf('?');

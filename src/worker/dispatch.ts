@@ -76,7 +76,8 @@ function answerFor(
     return;
   }
   for (const name of response.getHeaderNames()) response.removeHeader(name);
-  response.writeHead(500, { 'Content-Type': 'text/plain; charset=utf-8' });
+  // The reason phrase of what it was going to be is not that of an error.
+  response.writeHead(500, 'Internal Server Error', { 'Content-Type': 'text/plain; charset=utf-8' });
   response.end('Internal Server Error\n');
 }
 

@@ -86,9 +86,14 @@ test('there is no retry once the answer began, without the content, too often, o
   assert.match(decideRetry({ ...attempt, answered: true }), /begun/);
   assert.match(decideRetry({ ...attempt, replayable: false }), /content/);
   assert.match(decideRetry({ ...attempt, reached: false, replayable: false }), /content/);
-  assert.match(decideRetry({ ...attempt, retries: retriesMax }), /3 retries/);
+  assert.match(decideRetry({ ...attempt, reached: false, retries: retriesMax }), /3 retries/);
   assert.match(decideRetry({ ...attempt, failure: failure('WORKER_RESET') }), /would not help/);
   assert.equal(decideRetry({ ...attempt, failure: failure('LINK_PROTOCOL') }), 'retry');
+});
+
+test('a request under which a second worker ended goes to no third', () => {
+  assert.match(decideRetry({ ...attempt, retries: 1 }), /ended under it already/);
+  assert.equal(decideRetry({ ...attempt, reached: false, retries: 1 }), 'retry');
 });
 
 test('what the log says of a long method is short', () => {

@@ -353,7 +353,7 @@ test('a request that ends every worker it meets does not meet them all', () => {
   const exchange = bench.send();
   for (let live = bench.streams[0]; live !== undefined; live = bench.streams[0]) live.link.die();
   assert.equal(exchange.failure?.code, 'WORKER_DIED');
-  assert.equal(bench.links.filter((link) => link.down).length, 4);
+  assert.equal(bench.links.filter((link) => link.down).length, 2);
 });
 
 test('a worker that drains its link by itself gets no retry and nothing more', () => {

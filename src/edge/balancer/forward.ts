@@ -12,6 +12,7 @@ import type {
   RequestHead,
 } from '../../http/exchange.ts';
 import type { LinkObserver, LinkRequest, LinkStream } from '../../link/link.ts';
+import { logRetry } from '../failures.ts';
 import type { ResponseSink, ResponseSource, ResponseStep } from '../response-step.ts';
 import type { Backend } from './backend.ts';
 import type { Pool } from './pool.ts';
@@ -223,6 +224,7 @@ export class Forward
     });
     if (verdict === 'retry') {
       exchange.record.retries++;
+      if (reached) logRetry(this.pool.log, exchange, `${whose(backend)}: ${detailOf(reason)}`);
       this.avoidWorkerId = backend?.workerId ?? 0;
       this.pool.submit(this, true);
       return;

@@ -32,7 +32,7 @@ export class Pool {
   readonly answering = new WaitList();
 
   private readonly connect: Connect;
-  private readonly log: Log;
+  readonly log: Log;
   private backends: Backend[] = [];
   /** Withdrawn, but with requests in flight: shown in the status. */
   private leaving: Backend[] = [];

@@ -2,9 +2,12 @@
 
 import type { Failure } from '../../errors/failure.ts';
 
-/** Tries after the first. Three workers lost under one request is no accident any more: the
- *  request itself may be what ends them, and it must not go through the whole pool. */
+/** Tries after the first, for a request that never reached a worker. */
 export const retriesMax = 3;
+/** Tries after the first where a worker had the request and ended. A second end under the same
+ *  request is hardly an accident: the request may be what ends or hangs them, and it must not go
+ *  through the whole pool. */
+export const reachedRetriesMax = 1;
 
 export interface Attempt {
   readonly method: string;
@@ -24,6 +27,8 @@ export function decideRetry(attempt: Attempt): string {
   if (attempt.answered) return 'the answer had begun';
   if (!attempt.failure.retry) return 'another try would not help';
   if (attempt.retries >= retriesMax) return `${retriesMax} retries were made`;
+  if (attempt.reached && attempt.retries >= reachedRetriesMax)
+    return 'another worker had ended under it already';
   if (attempt.reached && !isIdempotent(attempt.method))
     return `${methodName(attempt.method)} is not idempotent`;
   if (!attempt.replayable) return 'the content was not kept';
