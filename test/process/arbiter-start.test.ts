@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isGone, startArbiter, tempDir, until } from '../helpers/arbiter.ts';
@@ -90,6 +91,41 @@ test('a second TERM is in a hurry', async (t) => {
   arbiter.signal('SIGTERM');
   assert.equal(await arbiter.exited, 0);
 });
+
+test('a stop refuses new connections at once, while requests in flight still have their time', async (t) => {
+  const path = join(tempDir(t), 'p.sock');
+  const arbiter = await startArbiter(
+    t,
+    {
+      bind: [
+        { kind: 'tcp', host: '127.0.0.1', port: 0 },
+        { kind: 'unix', path },
+      ],
+    },
+    { env: { FAKE_EDGE: 'lingers' } },
+  );
+  const [url = ''] = (await arbiter.status()).binds.map((bind) => bind.url);
+  const { port } = new URL(url);
+  arbiter.signal('SIGTERM');
+  await until('a refusal', () => refusal({ host: '127.0.0.1', port: Number(port) }));
+  await until("the Unix socket's file to go", () => (existsSync(path) ? null : true));
+  assert.equal((await arbiter.status()).arbiter.phase, 'stopping');
+  arbiter.signal('SIGTERM');
+  assert.equal(await arbiter.exited, 0);
+});
+
+/** true when a connection is refused, null when it is taken in. */
+function refusal(address: { host: string; port: number }): Promise<true | null> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(address, () => {
+      socket.destroy();
+      resolve(null);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNREFUSED' ? resolve(true) : reject(error),
+    );
+  });
+}
 
 test('stop is answered when everything has ended', async (t) => {
   const arbiter = await startArbiter(t);

@@ -96,6 +96,7 @@ export function createRules(world: World): Rules {
       stopBoundMs = Math.min(stopBoundMs, now - stopAtMs + quickStopMs + tail);
     }
     insist(now - stopAtMs <= stopBoundMs, 'a stop ends in time', { now, stopAtMs });
+    insist(after.sockets.length === 0, 'no socket is open while it stops', after.sockets);
   }
 
   function checkAction(action: Action, before: State, after: State, now: number): void {
@@ -129,6 +130,8 @@ export function createRules(world: World): Rules {
         return;
       }
       case 'close-sockets':
+        // A stop closes all of them at once: edges are told, or killed, in the same turn.
+        if (after.phase.name === 'stopping' || after.phase.name === 'ended') return;
         for (const edge of edges()) {
           for (const key of action.keys) {
             const isOpen = edge.listening.has(key) && !edge.isDraining;

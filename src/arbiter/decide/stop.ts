@@ -23,6 +23,8 @@ export function beginStop(turn: Turn, order: StopOrder): void {
     else if (order.quick) stopQuickly(turn);
     return;
   }
+  const { sockets, reload } = turn.state;
+  const added = reload !== null && 'added' in reload ? reload.added : [];
   abandonReload(turn);
   const gracefulMs = order.quick ? quickStopMs : turn.state.current.config.gracefulTimeoutMs;
   const deadlineMs = turn.now + gracefulMs;
@@ -37,10 +39,16 @@ export function beginStop(turn: Turn, order: StopOrder): void {
       askIds: order.askIds,
     },
   });
-  if (order.quick) {
-    stopQuickly(turn);
-    return;
-  }
+  if (order.quick) stopQuickly(turn);
+  else drainEdges(turn, gracefulMs);
+  // Ours too, at once: a socket is open, and takes in clients that nobody will serve, until the
+  // last process that holds it has let go of it.
+  const keys = [...sockets, ...added].map(({ key }) => key);
+  turn.actions.push({ kind: 'close-sockets', keys });
+  set(turn, { sockets: [] });
+}
+
+function drainEdges(turn: Turn, gracefulMs: number): void {
   for (const edge of turn.state.edges) {
     if (edge.phase === 'serving') drainEdge(turn, edge, gracefulMs);
     else if (edge.phase !== 'draining' && edge.phase !== 'dying') killEdge(turn, edge);
