@@ -412,6 +412,22 @@ test('content streams to the first client while it is stored; too large, it just
   assert.equal(stats().entries, 1);
 });
 
+test('a Content-Length that is no number of bytes is refused, and costs nobody else anything', async (t) => {
+  const lengths: Record<string, string> = { '/minus': '-5', '/half': '1.5', '/hex': '0x10' };
+  const { get, stats } = await start(t, (taken) => {
+    const length = lengths[taken.exchange.request.target];
+    if (length === undefined) {
+      taken.reply('fine', ['Cache-Control', 'max-age=60']);
+      return;
+    }
+    taken.exchange.respond(200, '', ['Cache-Control', 'max-age=60', 'Content-Length', length]);
+    taken.exchange.end([]);
+  });
+  for (const target of Object.keys(lengths)) assert.equal((await get(target)).status, 502, target);
+  assert.equal(stats().entries, 0);
+  assert.equal((await get('/fine')).body, 'fine');
+});
+
 test('a response that is cut is not stored', async (t) => {
   const { ask, worker, stats } = await start(t, () => {});
   const client = ask('GET /', '\r\n');

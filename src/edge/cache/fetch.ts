@@ -17,6 +17,7 @@ import type {
   RequestHead,
 } from '../../http/exchange.ts';
 import { fieldValue } from '../../http/fields.ts';
+import { decimal } from '../../http/head-facts.ts';
 import type { ResponseStep } from '../response-step.ts';
 import { clientHasIt, type Entry, notModifiedFields, splitTags } from './entry.ts';
 import { isServerError, type Judgement } from './policy.ts';
@@ -183,9 +184,11 @@ export class Fetch implements Exchange {
       return;
     }
     const length = fieldValue(fields, 'content-length');
-    this.declared = length === undefined ? -1 : Number(length);
+    this.declared = length === undefined ? -1 : decimal(length);
+    // What is no length is the exchange's to refuse; nothing is measured by it.
+    const isMalformed = length !== undefined && this.declared === -1;
     const judgement = this.owner.judge(this, status, fields);
-    const mayFit = this.declared <= this.owner.entryBytesMax();
+    const mayFit = !isMalformed && this.declared <= this.owner.entryBytesMax();
     const willStore = judgement.store && mayFit && this.owner.roomFor(Math.max(0, this.declared));
     if (willStore) {
       this.phase = 'filling';
