@@ -436,3 +436,33 @@ async function until(condition: () => boolean): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+test('a fault on the way of a response costs its client a 500, and the worker is free again', () => {
+  const fault = () => {
+    throw new RangeError('a fault');
+  };
+  const parts: ((exchange: ScriptedExchange) => void)[] = [
+    (exchange) => Object.assign(exchange, { respond: fault }),
+    (exchange) => Object.assign(exchange, { write: fault }),
+    (exchange) => Object.assign(exchange, { end: fault }),
+  ];
+  const bench = new Bench();
+  bench.admit(1);
+  for (const spoil of parts) {
+    const exchange = bench.send();
+    spoil(exchange);
+    const [stream] = bench.streams;
+    const { observer } = stream!;
+    observer.onResponse(200, '', []);
+    if (!stream!.cancelled) observer.onData(Buffer.from('hello'));
+    if (!stream!.cancelled) stream!.finish();
+    assert.equal(exchange.failure?.code, 'EDGE_FAULT');
+    assert.equal(bench.pool.status()[0]?.inFlight, 0);
+    assert.deepEqual(bench.streams, []);
+  }
+  bench.settings = { ...bench.settings, responseSteps: [fault] };
+  const exchange = bench.send();
+  bench.streams[0]?.observer.onResponse(200, '', []);
+  assert.equal(exchange.failure?.code, 'EDGE_FAULT');
+  assert.equal(bench.pool.status()[0]?.inFlight, 0);
+});

@@ -176,12 +176,16 @@ export class Forward
     this.pool.answering.remove(this);
     this.answered = true;
     const { exchange } = this;
-    const complete = withRequestId(fields, this.requestId);
-    for (const step of this.settings.responseSteps) {
-      this.sink = step(exchange, status, complete, this);
-      if (this.sink !== null) break;
+    try {
+      const complete = withRequestId(fields, this.requestId);
+      for (const step of this.settings.responseSteps) {
+        this.sink = step(exchange, status, complete, this);
+        if (this.sink !== null) break;
+      }
+      (this.sink ?? exchange).respond(status, reason, complete);
+    } catch (error) {
+      this.onFault(error);
     }
-    (this.sink ?? exchange).respond(status, reason, complete);
   }
 
   onData(chunk: Uint8Array): void {
@@ -190,14 +194,24 @@ export class Forward
       this.discard(bytes);
       return;
     }
-    const hasRoom = this.sink === null ? this.exchange.write(chunk) : this.sink.write(chunk);
+    let hasRoom: boolean;
+    try {
+      hasRoom = this.sink === null ? this.exchange.write(chunk) : this.sink.write(chunk);
+    } catch (error) {
+      this.onFault(error);
+      return;
+    }
     if (hasRoom) this.stream?.consumed(bytes);
     else this.heldBytes += bytes;
   }
 
   onEnd(trailers: Fields): void {
     this.leaveWorker(false);
-    if (!this.dismissed) (this.sink ?? this.exchange).end(trailers);
+    try {
+      if (!this.dismissed) (this.sink ?? this.exchange).end(trailers);
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 
   onConsumed(bytes: number): void {
@@ -239,6 +253,14 @@ export class Forward
   }
 
   // ── within
+
+  /** A programmer's error on the way of a response ends that response, not the process with all
+   *  others. */
+  private onFault(error: unknown): void {
+    this.pool.log.error('fault while a response was passed on', { error });
+    this.leaveWorker(true);
+    this.exchange.fail(failure('EDGE_FAULT', '', error));
+  }
 
   /** The client has its answer, and the app is not yet done with its own. */
   private leaveLater(): void {

@@ -27,12 +27,12 @@ const sweepMs = 50;
 export class Pool {
   /** Settings of the composition in force; a reload puts others here. */
   settings: PoolSettings;
+  readonly log: Log;
   readonly queue = new WaitList();
   /** Requests that wait for a response head. */
   readonly answering = new WaitList();
 
   private readonly connect: Connect;
-  readonly log: Log;
   private backends: Backend[] = [];
   /** Withdrawn, but with requests in flight: shown in the status. */
   private leaving: Backend[] = [];
