@@ -1,6 +1,7 @@
 // What an HTTP/1.1 connection at the edge does with clients and handlers that don't behave.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { failure } from '../../src/errors/failure.ts';
 import { type Edge, echo, type Heard, startEdge } from '../helpers/edge-listener.ts';
@@ -181,6 +182,23 @@ test('a client that leaves in the midst of its content', async (t) => {
   client.leave();
   assert.deepEqual(await settledAs(edge), ['CLIENT_LEFT', 499]);
   assert.equal(edge.heard[0]!.trailers, null);
+});
+
+test('a client over TCP that resets at once is no client of a Unix socket: nothing is made of its request', async (t) => {
+  const edge = await startEdge(t);
+  for (let at = 0; at < 20; at++) {
+    const { socket } = edge.connect();
+    await once(socket, 'connect');
+    // In one turn: the request and the reset are both there when it is read.
+    socket.write(GET);
+    socket.resetAndDestroy();
+  }
+  assert.equal((await edge.connect().send(GET).response()).status, 200);
+  await edge.until('end of the others', () => edge.listener.connections === 1);
+  assert.deepEqual(
+    edge.settled.map(({ client }) => client.address),
+    ['127.0.0.1'],
+  );
 });
 
 test('a client that leaves in the midst of a head has a line in the log', async (t) => {

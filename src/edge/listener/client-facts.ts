@@ -3,9 +3,16 @@
 import type { Socket } from 'node:net';
 import type { ClientFacts, TlsFacts } from '../../http/exchange.ts';
 
-/** Asked once a connection: each of the two addresses is a system call. */
-export function clientFacts(socket: Socket, tls: TlsFacts | null): ClientFacts {
-  const address = plainAddress(socket.remoteAddress);
+/** Asked once a connection: each of the two addresses is a system call. Null: a client over TCP that
+ *  has reset its connection, whose address the kernel no longer knows. It must not pass for one on a
+ *  Unix socket, which has none and may be trusted for that. */
+export function clientFacts(
+  socket: Socket,
+  tls: TlsFacts | null,
+  isUnix: boolean,
+): ClientFacts | null {
+  const address = isUnix ? '' : plainAddress(socket.remoteAddress);
+  if (address === '' && !isUnix) return null;
   return {
     address,
     port: socket.remotePort ?? 0,

@@ -57,8 +57,10 @@ export class Http1Connection implements ParserEvents {
   /** In the list of flushSoon(). */
   isDirty = false;
 
+  /** From the first byte on. */
+  facts: ClientFacts | null = null;
   private readonly tls: TlsFacts | null;
-  private facts: ClientFacts | null = null;
+  private readonly isUnix: boolean;
   private loan: ParserLoan | null = null;
   /** Bytes of the next request that came while one is in work: at most one read. */
   private kept: Buffer | null = null;
@@ -72,24 +74,23 @@ export class Http1Connection implements ParserEvents {
   /** What discard or linger may still read. */
   private spareBytes = 0;
 
-  constructor(hub: Hub, socket: Socket, tls: TlsFacts | null) {
+  constructor(hub: Hub, socket: Socket, tls: TlsFacts | null, isUnix: boolean) {
     this.hub = hub;
     this.socket = socket;
     this.tls = tls;
+    this.isUnix = isUnix;
     this.output = new Output(socket);
     this.deadlineMs = performance.now() + hub.options().headerTimeoutMs;
-  }
-
-  client(): ClientFacts {
-    this.facts ??= clientFacts(this.socket, this.tls);
-    return this.facts;
   }
 
   // ── reading ──
 
   /** `isBorrowed`: the chunk is only ours until this returns. */
   onBytes(chunk: Buffer, isBorrowed: boolean): void {
-    if (this.mayParse()) {
+    // Not at accept: idle connections need no facts. Without them the client has left by a reset.
+    this.facts ??= clientFacts(this.socket, this.tls, this.isUnix);
+    if (this.facts === null) this.socket.destroy();
+    else if (this.mayParse()) {
       this.isBorrowed = isBorrowed;
       this.nowMs = performance.now();
       this.take(this.kept === null ? chunk : this.withKept(chunk));
@@ -338,7 +339,7 @@ export class Http1Connection implements ParserEvents {
   cut(reason: Failure, byReset: boolean): void {
     this.phase = 'closed';
     // Where the end of the connection is the end of the content, only a reset shows that it is not.
-    if (byReset && this.tls === null && this.client().peerAddress !== '') {
+    if (byReset && this.tls === null && !this.isUnix) {
       this.output.drop();
       this.socket.resetAndDestroy();
     } else {

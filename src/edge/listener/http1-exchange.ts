@@ -80,7 +80,7 @@ export class Http1Exchange implements SettledExchange {
     this.connection = connection;
     this.request = request;
     this.received = request;
-    this.client = connection.client();
+    this.client = connection.facts!;
     this.bodyLength = framing.bodyLength;
     this.expectsContinue = framing.expectsContinue;
     this.upgrade = framing.upgrade;

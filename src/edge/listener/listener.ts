@@ -35,7 +35,7 @@ export interface Listener {
   listen(key: string, handle: unknown, address: BindAddress, backlog: number): Promise<void>;
   /** Stops accepting there; open connections go on. Other holders of the socket are not touched. */
   unlisten(key: string): Promise<void>;
-  /** Serves a socket that is connected already, such as one out of a TLS handshake. */
+  /** Serves a TCP socket that is connected already, such as one out of a TLS handshake. */
   accept(socket: Socket, tls: TlsFacts | null): void;
   readonly connections: number;
   readonly requestsInFlight: number;
@@ -123,8 +123,10 @@ export function createListener(deps: ListenerDeps): Listener {
     listen(key, handle, address, backlog) {
       // Paused: the first read must go to takeSocket's buffer.
       const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+      const isUnix = address.kind === 'unix';
+      const make = (socket: Socket) => new Http1Connection(hub, socket, null, isUnix);
       server.on('connection', (accepted) => {
-        const connection = takeSocket(accepted, (socket) => new Http1Connection(hub, socket, null));
+        const connection = takeSocket(accepted, make);
         if (connection !== null) hub.add(connection);
       });
       servers.set(key, server);
@@ -134,7 +136,7 @@ export function createListener(deps: ListenerDeps): Listener {
     },
     unlisten,
     accept(socket, tls) {
-      hub.add(serveSocket(socket, (it) => new Http1Connection(hub, it, tls)));
+      hub.add(serveSocket(socket, (it) => new Http1Connection(hub, it, tls, false)));
     },
     get connections() {
       return hub.open.size;
