@@ -18,6 +18,8 @@ export interface World {
   readonly control: () => ControlServer | null;
   readonly log: () => Log;
   readonly adopt: (config: Config) => void;
+  /** Makes the log files anew, for the children too, which are told after this. */
+  readonly reopenLogs: () => void;
   readonly loadConfig: () => Promise<LoadResult>;
   readonly random: () => number;
   readonly onEvent: (event: Event) => void;
@@ -74,7 +76,7 @@ export function act(world: World, action: Action): void {
       world.adopt(action.config);
       return;
     case 'reopen-logs':
-      world.log().reopen();
+      world.reopenLogs();
       return;
     case 'reply':
       world.control()?.reply(action.askId, action.reply);

@@ -15,6 +15,7 @@ import { keyed } from './decide/reload.ts';
 import { initialState, type PublicSocket } from './decide/state.ts';
 import { decide } from './decide.ts';
 import { type Identity, resolveIdentity } from './identity.ts';
+import { giveLogFiles } from './log-files.ts';
 import { removePidfile, writePidfile } from './pidfile.ts';
 import { prepareRuntimeDir } from './runtime-dir.ts';
 import type { BoundSocket } from './sockets.ts';
@@ -131,6 +132,10 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
     isOver = true;
     control?.close();
   });
+  const giveLogs = (of: Config): void => {
+    for (const problem of giveLogFiles(of, identity)) log.warning(problem);
+  };
+  giveLogs(config);
   const world: World = {
     runtimeDir,
     children,
@@ -144,7 +149,16 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
       if (!same) log = openArbiterLog(next) ?? log;
       adopted = next;
     },
-    loadConfig: options.loadConfig,
+    reopenLogs() {
+      giveLogs(adopted);
+      log.reopen();
+    },
+    async loadConfig() {
+      const result = await options.loadConfig();
+      // Before the edges open them.
+      if (result.ok) giveLogs(result.config);
+      return result;
+    },
     random: Math.random,
     onEvent,
     onExit: done,

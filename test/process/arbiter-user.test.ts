@@ -2,10 +2,22 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { startArbiter, tempDir } from '../helpers/arbiter.ts';
+import { giveLogFiles } from '../../src/arbiter/log-files.ts';
+import { startArbiter, tempDir, until } from '../helpers/arbiter.ts';
 
 const isRoot = process.getuid?.() === 0;
 const asRoot = { skip: isRoot ? false : 'only root can start processes as somebody else' };
@@ -52,6 +64,43 @@ test('--user: the arbiter stays root, edges and workers do not', asNobody, async
   const groups = readFileSync(`/proc/${workers[0]?.pid}/status`, 'utf8').match(/^Groups:(.*)$/m);
   assert.equal(groups?.[1]?.trim(), '');
   assert.equal((await arbiter.ask({ command: 'stop' })).ok, true);
+});
+
+test('--user: log files are made and given away, at the start and by USR1', asNobody, async (t) => {
+  const dir = tempDir(t);
+  chmodSync(dir, 0o755);
+  const [errorLogfile, accessLogfile] = [join(dir, 'logs/error.log'), join(dir, 'access.log')];
+  writeFileSync(accessLogfile, 'old\n', { mode: 0o600 });
+  const logs = { user: 'nobody', errorLogfile, accessLogfile };
+  const arbiter = await startArbiter(t, { ...logs, workers: 1 }, { waits: false });
+  const started = () =>
+    existsSync(errorLogfile) && /Listening/.test(readFileSync(errorLogfile, 'utf8'));
+  await until('the start', () => (started() ? true : null));
+  const owners = () => [errorLogfile, accessLogfile].map((file) => statSync(file).uid);
+  assert.deepEqual(owners(), [nobody, nobody]);
+  renameSync(accessLogfile, `${accessLogfile}.1`);
+  renameSync(errorLogfile, `${errorLogfile}.1`);
+  arbiter.signal('SIGUSR1');
+  await arbiter.logged(/worker reopens/);
+  assert.deepEqual(owners(), [nobody, nobody]);
+});
+
+test('only plain files are given away, never what a link leads to', asRoot, (t) => {
+  const dir = tempDir(t);
+  const names = ['secret', 'twin', 'soft', 'hard', 'fifo'].map((name) => join(dir, name));
+  const [secret = '', twin = '', soft = '', hard = '', fifo = ''] = names;
+  for (const file of [secret, twin]) writeFileSync(file, '');
+  symlinkSync(secret, soft);
+  linkSync(twin, hard);
+  execFileSync('mkfifo', [fifo]);
+  const to = { uid: nobody, gid: nobody };
+  for (const file of [soft, hard, fifo, '-']) {
+    assert.deepEqual(giveLogFiles({ errorLogfile: file, accessLogfile: null }, to), []);
+  }
+  assert.deepEqual(
+    [secret, twin, fifo].map((file) => statSync(file).uid),
+    [0, 0, 0],
+  );
 });
 
 test('without root: everything works, and --user of another is refused', asNobody, async (t) => {
