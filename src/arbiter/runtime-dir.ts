@@ -13,7 +13,6 @@ import {
   mkdirSync,
   readdirSync,
   rmdirSync,
-  rmSync,
   statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -68,7 +67,7 @@ async function makeFresh(
 ): Promise<string | null> {
   await removeDead(base);
   // Of a former process with this number: the number is ours now.
-  rmSync(path, { recursive: true, force: true });
+  clear(path);
   return makeOwn(path, mode) ?? fill(path, identity);
 }
 
@@ -76,19 +75,23 @@ function ready(path: string): Prepared {
   return {
     ok: true,
     path,
-    remove() {
-      removeSocketFile(join(path, 'control.sock'));
-      removeWorkerSockets(join(path, 'workers'));
-      // Only while they are empty: with --runtime-dir there may be files that are not ours.
-      for (const dir of [join(path, 'workers'), path]) {
-        try {
-          rmdirSync(dir);
-        } catch {
-          return;
-        }
-      }
-    },
+    remove: () => clear(path),
   };
+}
+
+/** Removes what is ours in a runtime directory, and itself. By name, never a whole tree: `workers`
+ *  is the unprivileged user's, who could lead root out of it by a link put there meanwhile. */
+function clear(path: string): void {
+  removeSocketFile(join(path, 'control.sock'));
+  removeWorkerSockets(join(path, 'workers'));
+  // Only while they are empty: with --runtime-dir there may be files that are not ours.
+  for (const dir of [join(path, 'workers'), path]) {
+    try {
+      rmdirSync(dir);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') return;
+    }
+  }
 }
 
 function removeWorkerSockets(workers: string): void {
@@ -150,7 +153,7 @@ async function removeDead(base: string): Promise<void> {
   for (const { name, path } of instanceDirs(base)) {
     // The second question is for containers that share a base: pids there say nothing here.
     if (isAlive(Number(name)) || (await answers(join(path, 'control.sock')))) continue;
-    rmSync(path, { recursive: true, force: true });
+    clear(path);
   }
 }
 

@@ -1,8 +1,9 @@
 // The arbiter as a process over fake children: how it starts, when it does not, and how it stops.
 
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isGone, startArbiter, tempDir, until } from '../helpers/arbiter.ts';
@@ -149,6 +150,23 @@ test('children leave when the arbiter is killed, and the next start cleans up', 
   assert.ok(existsSync(join(runtimeDir, 'control.sock')));
   const next = await startArbiter(t, changes, { waits: false });
   await next.logged(/Listening at: unix:/);
+});
+
+test('directories of dead instances are cleared by name: what is not ours stays', async (t) => {
+  const base = tempDir(t);
+  const [dead, odd] = [join(base, 'portico/999999998'), join(base, 'portico/999999999')];
+  const foreign = join(odd, 'workers/tree/1.sock');
+  for (const dir of [join(dead, 'workers'), join(foreign, '..')]) {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  }
+  chmodSync(join(base, 'portico'), 0o700);
+  writeFileSync(foreign, '');
+  const listener = createServer().listen(join(dead, 'workers/1-0.sock'));
+  await once(listener, 'listening');
+  const options = { ownRuntimeDir: false, env: { XDG_RUNTIME_DIR: base } };
+  await startArbiter(t, { workers: 1 }, options);
+  listener.close();
+  assert.deepEqual([existsSync(dead), existsSync(foreign)], [false, true]);
 });
 
 test('an address, a runtime directory or a pidfile of somebody else stops the start', async (t) => {
