@@ -70,6 +70,7 @@ export function judge(options: JudgeOptions): Judgement {
   const policy = new Policy({ method: 'GET', url: '', headers: request }, { status, headers }, how);
   if (!policy.storable()) return no('not-storable');
   const said: Record<string, string | boolean> = policy.toObject().rescc;
+  if (isGarbled(headers['cache-control'] ?? '', 'no-cache' in said)) return no('garbled');
   const ageMs = Math.max(0, policy.age() * 1000);
   const declares = proxyRevalidate || declaresFreshness(said, headers);
   const byDefault = !declares && options.defaultTtlMs > 0 && defaultTtlStatuses.has(status);
@@ -99,6 +100,14 @@ const how = { shared: true, cacheHeuristic: 0, immutableMinTimeToLive: 0 };
 
 function no(why: string): Judgement {
   return { store: false, why };
+}
+
+/** Whether an app may have meant less than what was understood: "max-age=60; private" is one directive
+ *  to the library, and the response one user's. A no-cache that was understood is heeded. */
+function isGarbled(cacheControl: string, saysNoCache: boolean): boolean {
+  if (cacheControl.replaceAll(/"[^"]*"/g, '').includes(';')) return true;
+  if (/\b(?:private|no-store)\b/.test(cacheControl)) return true;
+  return !saysNoCache && /\bno-cache\b/.test(cacheControl);
 }
 
 /** What the library reads, in the form it reads: names and directives in lower case. */
