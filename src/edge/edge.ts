@@ -169,7 +169,6 @@ export class Edge {
     this.config = config;
     this.composed.close();
     this.composed = composed;
-    if (this.cache !== cache) this.cache?.close();
     this.cache = cache;
     if (cache !== null) cache.settings = config;
     if (logsElsewhere) this.accessLog?.close();

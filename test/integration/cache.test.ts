@@ -361,6 +361,18 @@ test('nobody waits for longer than cacheWait, nor more than queueSize', async (t
   for (const answer of await Promise.all(answers)) assert.equal(answer.body, 'own');
 });
 
+test('those who wait keep their time limit when a reload changes the size of the cache', async (t) => {
+  const { get, worker, configure, edge } = await start(t, () => {}, { cacheWaitMs: 200 });
+  const first = get();
+  await until('the first at the worker', () => worker.taken.length === 1);
+  const second = get();
+  await until('the second in the cache', () => edge.status().requestsInFlight === 2);
+  configure({ cacheBytes: 2 * 1024 * 1024, cacheWaitMs: 200 });
+  await until('the second at the worker', () => worker.taken.length === 2);
+  for (const taken of worker.taken) taken.reply('own');
+  assert.deepEqual([(await first).body, (await second).body], ['own', 'own']);
+});
+
 test('what fails for the first fails for those who wait: nobody tries it on another worker', async (t) => {
   const { get, worker, edge } = await start(t, () => {});
   const answers = Array.from({ length: 5 }, () => get());

@@ -126,10 +126,6 @@ export class Cache implements FetchOwner {
     return { hits, misses, entries, bytes };
   }
 
-  close(): void {
-    this.flights.close();
-  }
-
   // ── asking the app
 
   /** Waits for a fetch of the same, else leads one. */

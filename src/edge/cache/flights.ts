@@ -102,12 +102,8 @@ export class Flights {
     return visits;
   }
 
-  close(): void {
-    if (this.sweeper !== null) clearTimeout(this.sweeper);
-    this.sweeper = null;
-  }
-
-  /** Something waits, or runs without a client. */
+  /** Something waits, or runs without a client. The timer ends with that, also where a reload has
+   *  put another cache in place of this one: who waits here keeps a time limit. */
   watch(): void {
     if (this.sweeper !== null) return;
     this.sweeper = setTimeout(() => {
