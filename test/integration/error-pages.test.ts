@@ -140,3 +140,29 @@ test('interceptErrors puts a page in place of what the app says, for browsers', 
   configure({ ...changes, interceptErrors: false });
   assert.equal((await get('/missing', browser)).body, 'app');
 });
+
+test('with a cache, a page that names its request is for that request alone', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-pages-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(join(dir, '404.html'), 'page for {{requestId}}');
+  const errorPages = { '404': join(dir, '404.html') };
+  const { edge, ask } = await runEdge(t, {
+    errorPages,
+    interceptErrors: true,
+    cacheBytes: 100_000,
+  });
+  const worker = await workerFactory(t)(({ exchange }) => {
+    exchange.respond(404, '', ['Content-Length', '3', 'Cache-Control', 'max-age=60']);
+    exchange.write(Buffer.from('app'));
+    exchange.end([]);
+  });
+  edge.pool.admit(worker.address);
+  const get = (accept: string) => ask('GET /', `Accept: ${accept}\r\n\r\n`).response();
+  for (const accept of [browser, 'application/json', browser, 'application/json']) {
+    const answer = await get(accept);
+    const id = answer.fields.get('x-request-id');
+    assert.equal(answer.body, accept === browser ? `page for ${id}` : 'app');
+    assert.equal(answer.fields.get('vary'), 'Accept');
+  }
+  assert.equal(worker.taken.length, 3, 'what the app says to others is stored');
+});

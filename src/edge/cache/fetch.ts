@@ -85,6 +85,11 @@ export const lookForHandover: ResponseStep = (exchange, _status, fields) => {
   return null;
 };
 
+/** For a step that answers by itself, and for this request alone. */
+export function keepOut(exchange: Exchange): void {
+  if (exchange instanceof Fetch) exchange.isHandedOver = true;
+}
+
 export class Fetch implements Exchange {
   request: RequestHead;
   client: ClientFacts;
@@ -96,7 +101,7 @@ export class Fetch implements Exchange {
   readonly plan: FetchPlan;
   leader: Visit | null;
   readonly followers = new Set<Visit>();
-  /** A file server answers in the app's place. */
+  /** The edge answers in the app's place: a file, or an error page. */
   isHandedOver = false;
   /** A purge came: the answer may be from before it. */
   isBarred = false;

@@ -134,15 +134,15 @@ export function weaken(fields: Fields): void {
   }
 }
 
-/** Says that the response depends on Accept-Encoding, in place. */
-export function addVary(fields: Fields): void {
+/** Says that the response depends on that field of the request, in place. */
+export function addVary(fields: Fields, name = 'Accept-Encoding'): void {
   let last = -1;
   for (let index = 0; index < fields.length; index += 2) {
     if (fields[index]!.length !== 4 || !sameName(fields[index]!, 'vary')) continue;
     const value = fields[index + 1]!;
-    if (listHolds(value, 'accept-encoding') || listHolds(value, '*')) return;
+    if (listHolds(value, name.toLowerCase()) || listHolds(value, '*')) return;
     last = index;
   }
-  if (last === -1 || fields[last + 1] === '') fields.push('Vary', 'Accept-Encoding');
-  else fields[last + 1] += ', Accept-Encoding';
+  if (last === -1 || fields[last + 1] === '') fields.push('Vary', name);
+  else fields[last + 1] += `, ${name}`;
 }

@@ -3,16 +3,22 @@
 import type { Exchange, Fields } from '../../http/exchange.ts';
 import { fieldValues } from '../../http/fields.ts';
 import { preferredText } from '../../http/prefers.ts';
+import { keepOut } from '../cache/fetch.ts';
+import { addVary } from '../compression/decide.ts';
 import type { ResponseSink, ResponseStep } from '../response-step.ts';
 import type { ErrorPages } from './error-pages.ts';
 
 /** Clients that prefer JSON or text keep what the app says: errorPages has only pages. */
 export function createIntercept(pages: ErrorPages): ResponseStep {
-  return (exchange, status, _fields, source) => {
+  return (exchange, status, fields, source) => {
     if (status < 400 || !pages.replaces(status)) return null;
+    // Also where it stays as it is: no cache may give the one for the other.
+    addVary(fields, 'Accept');
     if (preferredText(fieldValues(exchange.request.fields, 'accept')) !== 'html') return null;
     const page = pages.render(status, exchange.requestId);
     if (page === null) return null;
+    // It names the request that it is for.
+    keepOut(exchange);
     source.dismiss();
     return new Replacement(exchange, page.content);
   };
