@@ -103,7 +103,7 @@ function forgiveSilence(turn: Turn, gapMs: number): void {
 }
 
 function signalled(turn: Turn, signal: ArbiterSignal): void {
-  if (signal !== 'SIGWINCH') log(turn, 'info', `Handling signal: ${signal.slice(3).toLowerCase()}`);
+  log(turn, 'info', `Handling signal: ${signal.slice(3).toLowerCase()}`);
   switch (signal) {
     case 'SIGHUP':
       requestReload(turn, { askIds: [], resetsWorkers: true });

@@ -85,6 +85,7 @@ test('TTIN, TTOU and scale change the number of workers, but never to none', asy
 test('WINCH sends all workers away, HUP brings them back', async (t) => {
   const arbiter = await startArbiter(t);
   arbiter.signal('SIGWINCH');
+  await arbiter.logged(/Handling signal: winch/);
   await arbiter.statusIs('no workers', ({ workers }) => workers.length === 0);
   assert.deepEqual((await arbiter.edge()).workers, []);
   arbiter.signal('SIGHUP');
