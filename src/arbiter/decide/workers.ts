@@ -247,12 +247,9 @@ function forgiveFailures(turn: Turn, worker: WorkerIn<'serving'>): void {
 function factsOf(worker: Worker, now: number): object | null {
   if (!('beat' in worker) || worker.beat === null) return null;
   const { atMs, inFlight, served, rssBytes } = worker.beat;
-  return {
-    inFlight,
-    served,
-    rssMb: Math.round(rssBytes / 1e6),
-    lastSeenMs: Math.round(now - atMs),
-  };
+  const rssMb = Math.round(rssBytes / 1e6);
+  // Under one name: by now, up to a heartbeat later, the numbers are others.
+  return { lastHeartbeat: { agoMs: Math.round(now - atMs), inFlight, served, rssMb } };
 }
 
 function unreachable(value: never): never {
