@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { findInstances, type Instance } from '../arbiter/control/client.ts';
+import { isAlive } from '../arbiter/pidfile.ts';
 
 export interface InstanceName {
   readonly runtimeDir: string | null;
@@ -41,6 +42,10 @@ function byPidfile(path: string, instances: readonly Instance[]): FoundInstance 
   }
   const hit = instances.find(({ pid }) => String(pid) === text);
   if (hit !== undefined) return { ok: true, runtimeDir: hit.runtimeDir };
+  if (/^[1-9]\d*$/.test(text) && isAlive(Number(text))) {
+    const problem = `pid ${text} (in ${path}) runs, but its control socket is not in the usual place: name its --runtime-dir`;
+    return { ok: false, problem };
+  }
   return {
     ok: false,
     problem: `No instance of Portico runs with the pid in ${path}: if it was started with --runtime-dir, name that`,

@@ -95,6 +95,13 @@ test('without a name the only instance is asked, and of several one must be name
     (await portico(['stop', '--pid', 'other'], { cwd: base, env })).stderr,
     /^portico: No instance of Portico runs with the pid in .*other: /,
   );
+  writeFileSync(join(base, 'other'), `${process.pid}\n`);
+  assert.match(
+    (await portico(['stop', '--pid', 'other'], { cwd: base, env })).stderr,
+    new RegExp(
+      `^portico: pid ${process.pid} \\(in .*other\\) runs, but its control socket is not in the usual place: name its --runtime-dir\n$`,
+    ),
+  );
 });
 
 test('a command with what it cannot use says so', async (t) => {
