@@ -1,7 +1,10 @@
 // status, reload, stop, scale and purge: asks the arbiter of a running instance.
 
+import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { askArbiter } from '../arbiter/control/client.ts';
 import { purgesMax, type Reply, type Request, workersMax } from '../arbiter/control/protocol.ts';
+import { isAlive } from '../arbiter/pidfile.ts';
 import { readEnvironment } from '../config/environment.ts';
 import type { ParsedFlags } from '../config/flags.ts';
 import { settings } from '../config/settings.ts';
@@ -16,6 +19,8 @@ type ControlInvocation = CommandInvocation & {
   readonly command: Exclude<CommandInvocation['command'], 'precompress'>;
 };
 
+/** After its answer to `stop` the arbiter only closes what it has: milliseconds. */
+const leaveMs = 10_000;
 /** Settings that name an instance; all others are the running one's own affair. */
 const instanceKeys = ['runtimeDir', 'pid'];
 
@@ -37,8 +42,33 @@ export async function runControlCommand(invocation: ControlInvocation): Promise<
     return fail([`No answer from ${instance.runtimeDir}: ${reasonOf(error)}`]);
   }
   if (!reply.ok) return fail(reply.problems);
+  if (reply.command === 'stop' && !(await hasLeft(reply.pid))) {
+    return fail([`Everything has stopped, but the arbiter (pid ${reply.pid}) has not left yet`]);
+  }
   process.stdout.write(asks(flags, 'json') ? json(reply) : answerText(reply));
   return 0;
+}
+
+/** Waits until the arbiter has ended: its pidfile and sockets are there until then, and a start
+ *  right after would find them. */
+async function hasLeft(pid: number): Promise<boolean> {
+  const endMs = performance.now() + leaveMs;
+  while (isRunning(pid)) {
+    if (performance.now() > endMs) return false;
+    await setTimeout(20);
+  }
+  return true;
+}
+
+function isRunning(pid: number): boolean {
+  if (!isAlive(pid)) return false;
+  try {
+    // Ended, only that its parent has not asked how: it holds nothing any more.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    // No /proc here, or it left this moment.
+    return isAlive(pid);
+  }
 }
 
 function fail(problems: readonly string[]): number {

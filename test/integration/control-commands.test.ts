@@ -1,6 +1,8 @@
 // status, reload, stop and scale, said to a control socket as a user says them.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -16,6 +18,9 @@ const status: Status = {
   },
   ...{ binds: [{ url: 'http://127.0.0.1:8000' }], edges: [], workers: [] },
 };
+
+/** Beyond what any system gives out. */
+const gonePid = 999_999_999;
 
 /** An arbiter's control socket in `dir`, which answers as it is told. */
 async function listen(t: TestContext, dir: string, answer: (request: Request) => Reply) {
@@ -34,7 +39,7 @@ test('each command asks the instance that --runtime-dir names, and prints its an
   const asked = await listen(t, join(cwd, 'run'), (request) => {
     if (request.command === 'status') return { ok: true, command: 'status', status };
     if (request.command === 'reload') return { ok: true, command: 'reload', generation: 2 };
-    if (request.command === 'stop') return { ok: true, command: 'stop' };
+    if (request.command === 'stop') return { ok: true, command: 'stop', pid: gonePid };
     if (request.command === 'purge') return { ok: true, command: 'purge', responses: 1 };
     return { ok: true, command: 'scale', workers: request.workers };
   });
@@ -65,6 +70,23 @@ test('each command asks the instance that --runtime-dir names, and prints its an
   ]);
 });
 
+test('stop returns when the arbiter itself has gone, not only answered', async (t) => {
+  const dir = directoryOf(t, {});
+  // Leaves only some time after the answer, when its standard input ends.
+  const arbiter = spawn('cat', [], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const gone = once(arbiter, 'exit');
+  await listen(t, dir, () => {
+    setTimeout(() => arbiter.stdin.end(), 300);
+    return { ok: true, command: 'stop', pid: arbiter.pid as number };
+  });
+  const stopped = portico(['stop'], { cwd: dir, env: { PORTICO_RUNTIME_DIR: dir } });
+  assert.equal(
+    await Promise.race([gone.then(() => 'gone'), stopped.then(() => 'stopped')]),
+    'gone',
+  );
+  assert.equal((await stopped).code, 0);
+});
+
 test('a reload that failed is said so, with exit code 1', async (t) => {
   const dir = directoryOf(t, {});
   await listen(t, dir, () => ({ ok: false, problems: ['worker 1 failed to boot', 'no database'] }));
@@ -76,7 +98,12 @@ test('a reload that failed is said so, with exit code 1', async (t) => {
 });
 
 test('without a name the only instance is asked, and of several one must be named', async (t) => {
-  const base = directoryOf(t, { 'portico/1/x': '', 'portico/2/x': '', pid: '2\n', other: '3\n' });
+  const base = directoryOf(t, {
+    'portico/1/x': '',
+    'portico/2/x': '',
+    pid: '2\n',
+    other: `${gonePid}\n`,
+  });
   // Instances without --runtime-dir are found here; as root, those in /run are not the test's.
   const env = { XDG_RUNTIME_DIR: base, TMPDIR: base };
   const noneElsewhere = (await portico(['status'], { cwd: base, env })).stderr.startsWith(
@@ -84,7 +111,7 @@ test('without a name the only instance is asked, and of several one must be name
   );
   await listen(t, join(base, 'portico/1'), () => ({ ok: true, command: 'status', status }));
   if (noneElsewhere) assert.equal((await portico(['status'], { cwd: base, env })).code, 0);
-  await listen(t, join(base, 'portico/2'), () => ({ ok: true, command: 'stop' }));
+  await listen(t, join(base, 'portico/2'), () => ({ ok: true, command: 'stop', pid: gonePid }));
   const several = await portico(['stop'], { cwd: base, env });
   assert.match(
     several.stderr,

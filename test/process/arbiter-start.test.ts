@@ -131,7 +131,9 @@ function refusal(address: { host: string; port: number }): Promise<true | null> 
 test('stop is answered when everything has ended', async (t) => {
   const arbiter = await startArbiter(t);
   const pids = await arbiter.serving();
-  assert.deepEqual(await arbiter.ask({ command: 'stop' }), { ok: true, command: 'stop' });
+  assert.deepEqual(await arbiter.ask({ command: 'stop' }), {
+    ...{ ok: true, command: 'stop', pid: arbiter.pid },
+  });
   for (const pid of pids) assert.ok(isGone(pid));
   assert.equal(await arbiter.exited, 0);
 });

@@ -24,7 +24,8 @@ export type Request =
 export type Reply =
   | { readonly ok: true; readonly command: 'status'; readonly status: Status }
   | { readonly ok: true; readonly command: 'reload'; readonly generation: number }
-  | { readonly ok: true; readonly command: 'stop' }
+  /** The arbiter itself, `pid`, leaves right after. */
+  | { readonly ok: true; readonly command: 'stop'; readonly pid: number }
   | { readonly ok: true; readonly command: 'scale'; readonly workers: number }
   | { readonly ok: true; readonly command: 'purge'; readonly responses: number }
   | { readonly ok: false; readonly problems: readonly string[] };

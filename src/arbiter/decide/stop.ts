@@ -107,7 +107,7 @@ export function advanceStop(turn: Turn): void {
   const isOver = edges.length === 0 && workers.length === 0;
   if (!isOver && turn.now < phase.giveUpAtMs) return;
   if (!isOver) log(turn, 'error', 'Some processes did not end even by KILL', leftOver(turn.state));
-  reply(turn, phase.askIds, { ok: true, command: 'stop' });
+  reply(turn, phase.askIds, { ok: true, command: 'stop', pid: turn.state.self.pid });
   answerAsks(turn);
   set(turn, { phase: { name: 'ended' } });
   turn.actions.push({ kind: 'exit', code: phase.exitCode });
