@@ -173,6 +173,22 @@ test('what a stranger says in X-Forwarded-Host changes nothing', async (t) => {
   assert.equal(statusOf(await get()), 'portico; hit; ttl=60');
 });
 
+test('by what a proxy says of the scheme or the path a stranger changes nothing that is stored', async (t) => {
+  const names = ['Front-End-Https', 'X-Url-Scheme', 'X-Scheme', 'X_Scheme', 'X-Original-Proto'];
+  names.push('X-Script-Name', 'X-Original-URI');
+  const { get, stats, configure } = await start(t, replies('Cache-Control', 'max-age=60'), {
+    forwardedAllowIps: [],
+  });
+  for (const name of names) {
+    await get('/', `${name}: evil\r\n`);
+    assert.equal(stats().entries, 0, name);
+  }
+  configure({ cacheBytes: 1024 * 1024, forwardedAllowIps: ['127.0.0.1'] });
+  const { body } = await get('/', 'X-Scheme: https\r\n');
+  assert.notEqual((await get()).body, body, 'a trusted one has a variant of its own');
+  assert.equal((await get('/', 'X-Scheme: https\r\n')).body, body);
+});
+
 test("a client's conditions are answered from memory, and don't reach the app on a miss", async (t) => {
   const { get, worker } = await start(t, replies('Cache-Control', 'max-age=60', 'ETag', '"v1"'));
   const first = await get('/', 'If-None-Match: "v1"\r\n');

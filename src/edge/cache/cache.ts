@@ -187,7 +187,8 @@ export class Cache implements FetchOwner {
     const { origin } = fetch.plan;
     if (fetch.isBarred) return { store: false, why: 'purged' };
     if (fetch.isHandedOver) return { store: false, why: 'handed over' };
-    if (isDisguised(origin.exchange.request)) return { store: false, why: 'disguised' };
+    if (isDisguised(origin.exchange.request, origin.parts.trusted))
+      return { store: false, why: 'disguised' };
     const judgement = judge({
       ...{ wants: origin.wants, status, fields, nowMs: this.now() },
       defaultTtlMs: this.settings.cacheDefaultTtlMs,

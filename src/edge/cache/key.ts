@@ -4,6 +4,7 @@ import type { ClientFacts, Fields } from '../../http/exchange.ts';
 import { fieldValues } from '../../http/fields.ts';
 import { hostValid, portOf } from '../../http/host.ts';
 import { sameName } from '../../http/tokens.ts';
+import { toldByProxies } from './wants.ts';
 
 /** Longer keys are not worth their memory: such requests pass by. */
 export const keyCharsMax = 4096;
@@ -99,10 +100,13 @@ function forwardedPart({ client, trusted, fields, host }: KeyParts): string {
   if (!trusted) return part;
   for (let at = 0; at < fields.length; at += 2) {
     const first = fields[at]!.charCodeAt(0) | 32;
-    if (fields[at]!.length < 9 || (first !== 0x78 && first !== 0x66)) continue; // x-…, forwarded
-    const name = fields[at]!.toLowerCase();
+    if (fields[at]!.length < 8 || (first !== 0x78 && first !== 0x66)) continue; // x-…, forwarded
+    const name = fields[at]!.toLowerCase().replaceAll('_', '-');
     if (name === 'forwarded') part += ` ${withoutNodes(fields[at + 1]!)}`;
-    else if (/^x-(forwarded|client-cert)-/.test(name) && !perClient.has(name))
+    else if (
+      toldByProxies.has(name) ||
+      (/^x-(forwarded|client-cert)-/.test(name) && !perClient.has(name))
+    )
       part += ` ${name}=${fields[at + 1]!}`;
   }
   return part;

@@ -126,12 +126,25 @@ const disguises = new Set([
   'x-rewrite-url',
 ]);
 
+/** By which proxies tell an app where a request came in: it makes links of them. Those of a trusted
+ *  one are part of the key (key.ts). Lower case. */
+export const toldByProxies: ReadonlySet<string> = new Set([
+  'front-end-https',
+  'x-original-proto',
+  'x-original-uri',
+  'x-scheme',
+  'x-script-name',
+  'x-url-scheme',
+]);
+
 /** Whether the answer to this request may be another than its URL, method and Vary promise. */
-export function isDisguised({ fields }: RequestHead): boolean {
+export function isDisguised({ fields }: RequestHead, trusted: boolean): boolean {
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at]!;
-    if (name.length < 6 || (name.charCodeAt(0) | 32) !== 0x78) continue;
-    if (disguises.has(name.toLowerCase().replaceAll('_', '-'))) return true;
+    const first = name.charCodeAt(0) | 32;
+    if (name.length < 6 || (first !== 0x78 && first !== 0x66)) continue; // x-…, front-end-https
+    const lower = name.toLowerCase().replaceAll('_', '-');
+    if (disguises.has(lower) || (!trusted && toldByProxies.has(lower))) return true;
   }
   return false;
 }
