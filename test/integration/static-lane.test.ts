@@ -1,9 +1,11 @@
 // The static lane: hot files stay true to the disk, and mounts do what their settings say.
 
 import assert from 'node:assert/strict';
-import {
+import fs, {
+  appendFileSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -12,15 +14,19 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { Config, StaticMount } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
+import type { LocatedFile } from '../../src/edge/static/representation.ts';
+import { streamFile } from '../../src/edge/static/stream.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import type { RawClient, RawResponse } from '../helpers/raw-client.ts';
 import { runEdge, until } from '../helpers/running-edge.ts';
+import { ScriptedExchange } from '../helpers/scripted-exchange.ts';
 
 type Options = Partial<StaticMount>;
 
@@ -376,4 +382,51 @@ test('a slow client of 60 MB costs no more memory than a few reads', async (t) =
   const grown = after.external + after.arrayBuffers - before.external - before.arrayBuffers;
   assert.ok(grown < 60_000_000, `${grown} bytes`);
   assert.equal(edge.status().requestsInFlight, 8);
+});
+
+test('a short read is not overwritten while it may still be on its way', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-short-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const path = join(dir, 'growing');
+  writeFileSync(path, Buffer.alloc(10_000, 'a'));
+  const rest = 4 * 256 * 1024;
+  const exchange = new ScriptedExchange();
+  const kept: Uint8Array[] = [];
+  Object.assign(exchange, {
+    releasesBytes: true,
+    write: (chunk: Uint8Array) => {
+      if (kept.length === 0) appendFileSync(path, Buffer.alloc(rest, 'b'));
+      kept.push(chunk);
+      return true;
+    },
+  });
+  const file = { stats: { size: 10_000 + rest } } as LocatedFile;
+  const open = { fd: openSync(path, 'r'), file, blocks: null };
+  streamFile(exchange, open, [{ start: 0, end: 10_000 + rest - 1 }]);
+  await exchange.settled;
+  assert.equal(exchange.failure, null);
+  assert.ok(Buffer.alloc(10_000, 'a').equals(kept[0]!));
+});
+
+test('a file that cannot be looked at again is sent, and not kept', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-lost-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const path = join(dir, 'lost');
+  writeFileSync(path, 'content');
+  const fd = openSync(path, 'r');
+  const lost = t.mock.method(fs, 'fstatSync', () => {
+    throw new Error('ESTALE');
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    lost.mock.restore();
+    syncBuiltinESMExports();
+  });
+  const exchange = new ScriptedExchange();
+  const blocks = { get: () => undefined, put: () => assert.fail('kept') };
+  const file = { stats: { size: 7 } } as LocatedFile;
+  streamFile(exchange, { fd, file, blocks }, [{ start: 0, end: 6 }]);
+  await exchange.settled;
+  assert.equal(exchange.content, 'content');
+  assert.equal(lost.mock.callCount(), 1);
 });

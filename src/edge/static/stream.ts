@@ -151,13 +151,23 @@ class FileStream implements ExchangeHandler {
       else if (error !== null || bytesRead < bytes) this.onShort(error);
       else {
         // Of a file that was written to in place the parts need not fit each other.
-        if (isUnchanged(fstatSync(fd), file)) blocks.put(index, block);
+        if (this.isStillTheSame()) blocks.put(index, block);
         const chunk = block.subarray(this.at - start, end - start + 1);
         this.at += chunk.length;
         if (this.isBlocked) this.ready = chunk;
         else this.send(chunk);
       }
     });
+  }
+
+  private isStillTheSame(): boolean {
+    const { fd, file } = this.open;
+    try {
+      return isUnchanged(fstatSync(fd), file);
+    } catch {
+      // A network file system that has lost the file; here nobody else would catch it.
+      return false;
+    }
   }
 
   private onShort(error: NodeJS.ErrnoException | null): void {
@@ -180,7 +190,9 @@ class FileStream implements ExchangeHandler {
         return;
       }
       this.at += bytesRead;
-      const chunk = buffer.subarray(0, bytesRead);
+      let chunk = buffer.subarray(0, bytesRead);
+      // Of so little nobody says when it has left: a file that is being cut short gives less than asked.
+      if (bytesRead < REUSE_BYTES_MIN && bytes >= REUSE_BYTES_MIN) chunk = Buffer.from(chunk);
       if (this.isBlocked) this.ready = chunk;
       else this.send(chunk);
     });
