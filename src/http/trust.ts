@@ -7,8 +7,10 @@ export interface Trust {
   trusts(address: string): boolean;
 }
 
-/** Address without zone; an IPv4 address in IPv6 clothes (dual-stack sockets) as IPv4. */
-export function plainAddress(address: string): string {
+/** Address without zone, which means nothing to anybody else; an IPv4 address in IPv6 clothes
+ *  (dual-stack sockets) as IPv4, so that one rule for 10.0.0.0/8 covers it; '' where none is known. */
+export function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
   if (!address.includes(':')) return address;
   const zone = address.indexOf('%');
   const plain = zone === -1 ? address : address.slice(0, zone);

@@ -10,6 +10,7 @@ import type {
   Fields,
   RequestHead,
 } from '../http/exchange.ts';
+import { newRecord } from '../http/exchange-record.ts';
 import type { LinkRequest } from './link.ts';
 import type { Outbox } from './outbox.ts';
 import * as wire from './protocol.ts';
@@ -74,17 +75,8 @@ export class WorkerExchange extends SendingHalf implements Exchange {
     this.expectsContinue = open.expectsContinue;
     this.wantsContinue = open.expectsContinue && !end;
     this.isRequestEnded = end;
-    this.record = {
-      startedMs: nowMs,
-      claimedMs: nowMs,
-      respondedMs: 0,
-      status: 0,
-      responseBytes: 0,
-      requestBytes: 0,
-      upstream: '',
-      retries: 0,
-      failure: null,
-    };
+    this.record = newRecord(nowMs);
+    this.record.claimedMs = nowMs;
   }
 
   // What the handler calls.

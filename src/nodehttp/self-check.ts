@@ -1,6 +1,7 @@
 // Sends one response through the adapter when it is loaded, and says what did not come out of it.
 
-import type { Exchange, ExchangeHandler, ExchangeRecord, Fields } from '../http/exchange.ts';
+import type { Exchange, ExchangeHandler, Fields } from '../http/exchange.ts';
+import { newRecord } from '../http/exchange-record.ts';
 import { NodeExchange } from './node-exchange.ts';
 import type { NodeHttpOptions } from './pair.ts';
 
@@ -28,18 +29,6 @@ export function faultsOfNode(options: NodeHttpOptions): string[] {
   return faults;
 }
 
-const emptyRecord: ExchangeRecord = {
-  startedMs: 0,
-  claimedMs: 0,
-  respondedMs: 0,
-  status: 0,
-  responseBytes: 0,
-  requestBytes: 0,
-  upstream: '',
-  retries: 0,
-  failure: null,
-};
-
 function recordingExchange(calls: string[]): Exchange {
   return {
     request: { method: 'GET', target: '/', version: '1.1', fields: [...cookies] },
@@ -55,7 +44,7 @@ function recordingExchange(calls: string[]): Exchange {
     bodyLength: 0,
     expectsContinue: false,
     requestId: '',
-    record: emptyRecord,
+    record: newRecord(0),
     attach: (handler: ExchangeHandler) => handler.onRequestEnd([]),
     consumed: () => {},
     inform: (status: number, fields: Fields) => void calls.push(`inform ${status} ${fields}`),

@@ -12,6 +12,7 @@ import type {
   HttpVersion,
   RequestHead,
 } from '../../src/http/exchange.ts';
+import { newRecord } from '../../src/http/exchange-record.ts';
 
 export interface FakeRequest {
   readonly method?: string;
@@ -88,17 +89,7 @@ class ScriptedExchange implements FakeExchange {
   readonly bodyLength: BodyLength;
   readonly expectsContinue: boolean;
   requestId: string;
-  readonly record: ExchangeRecord = {
-    startedMs: 0,
-    claimedMs: 0,
-    respondedMs: 0,
-    status: 0,
-    responseBytes: 0,
-    requestBytes: 0,
-    upstream: '',
-    retries: 0,
-    failure: null,
-  };
+  readonly record: ExchangeRecord = newRecord(0);
   readonly over: Promise<SeenResponse>;
   readonly responded: Promise<void>;
   readonly violations: string[] = [];

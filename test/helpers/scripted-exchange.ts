@@ -11,6 +11,7 @@ import type {
   Fields,
   RequestHead,
 } from '../../src/http/exchange.ts';
+import { newRecord } from '../../src/http/exchange-record.ts';
 
 export interface ScriptedOptions {
   readonly method?: string;
@@ -34,17 +35,7 @@ export class ScriptedExchange implements Exchange {
   readonly bodyLength: BodyLength;
   readonly expectsContinue: boolean;
   requestId = 'id-1';
-  readonly record: ExchangeRecord = {
-    startedMs: performance.now(),
-    claimedMs: 0,
-    respondedMs: 0,
-    status: 0,
-    responseBytes: 0,
-    requestBytes: 0,
-    upstream: '',
-    retries: 0,
-    failure: null,
-  };
+  readonly record: ExchangeRecord = newRecord(performance.now());
 
   handler: ExchangeHandler | null = null;
   consumedBytes = 0;

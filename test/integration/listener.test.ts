@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { plainAddress } from '../../src/edge/listener/client-facts.ts';
 import { failure } from '../../src/errors/failure.ts';
 import type { Fields } from '../../src/http/exchange.ts';
+import { plainAddress } from '../../src/http/trust.ts';
 import { echo, startEdge } from '../helpers/edge-listener.ts';
 import { needs } from '../helpers/need.ts';
 

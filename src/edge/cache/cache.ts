@@ -2,7 +2,8 @@
 // app once for what is not, however many ask, and keeps what may be kept.
 
 import { type Failure, failure } from '../../errors/failure.ts';
-import type { Exchange, ExchangeRecord, Fields, Handle, RequestHead } from '../../http/exchange.ts';
+import type { Exchange, Fields, Handle, RequestHead } from '../../http/exchange.ts';
+import { newRecord } from '../../http/exchange-record.ts';
 import { fieldValue, withoutNamed } from '../../http/fields.ts';
 import { sameName } from '../../http/tokens.ts';
 import type { CacheStats, Purge } from '../../ipc/messages.ts';
@@ -163,7 +164,7 @@ export class Cache implements FetchOwner {
     const fetch = new Fetch(this, {
       ...{ key: visit.key, flightKey, client, requestId, origin: visit, leader: null, stale },
       request: { ...ownConditions(request, stale), method: 'GET' },
-      ...{ record: emptyRecord(), fwd: 'stale', answersConditions: true },
+      ...{ record: newRecord(performance.now()), fwd: 'stale', answersConditions: true },
     });
     fetch.leaderlessSinceMs = performance.now();
     this.flights.add(fetch);
@@ -375,11 +376,4 @@ function cookiesOf(fields: Fields): Fields {
   for (let at = 0; at < fields.length; at += 2)
     if (sameName(fields[at]!, 'set-cookie')) cookies.push(fields[at]!, fields[at + 1]!);
   return cookies;
-}
-
-function emptyRecord(): ExchangeRecord {
-  return {
-    ...{ startedMs: performance.now(), claimedMs: 0, respondedMs: 0, status: 0 },
-    ...{ responseBytes: 0, requestBytes: 0, upstream: '', retries: 0, failure: null },
-  };
 }

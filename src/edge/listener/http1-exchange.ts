@@ -13,6 +13,7 @@ import type {
   Fields,
   RequestHead,
 } from '../../http/exchange.ts';
+import { newRecord } from '../../http/exchange-record.ts';
 import { encodePreparedHead, type PreparedHead } from '../../http/prepared-head.ts';
 import type { RequestFraming } from '../../http/request-parser.ts';
 import {
@@ -87,17 +88,7 @@ export class Http1Exchange implements SettledExchange {
     this.keepAlive = framing.keepAlive;
     this.continueWanted = framing.expectsContinue;
     this.requestId = newRequestId();
-    this.record = {
-      startedMs,
-      claimedMs: 0,
-      respondedMs: 0,
-      status: 0,
-      responseBytes: 0,
-      requestBytes: 0,
-      upstream: '',
-      retries: 0,
-      failure: null,
-    };
+    this.record = newRecord(startedMs);
   }
 
   // ── the request, towards the handler ──
