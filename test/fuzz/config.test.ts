@@ -69,12 +69,12 @@ test('any text is split into words, or has an open quote', () => {
   );
 });
 
-test('a name with one letter wrong is found again', () => {
+test('a name with one letter missing is found again, unless that is a name too', () => {
   const keys = settings.map(({ key }) => key).filter((key) => key.length > 5);
-  fc.assert(
-    fc.property(fc.constantFrom(...keys), fc.nat(), (key, at) => {
-      const index = at % key.length;
-      assert.equal(nearest(key.slice(0, index) + key.slice(index + 1), keys), key);
-    }),
-  );
+  // Few enough to try them all: at random "preload" less its "p", which is "reload", came up only now and then.
+  for (const key of keys)
+    for (let index = 0; index < key.length; index++) {
+      const given = key.slice(0, index) + key.slice(index + 1);
+      assert.equal(nearest(given, keys), keys.includes(given) ? given : key);
+    }
 });
