@@ -178,6 +178,12 @@ Every failure that a client or an operator can see has a code, which stands in t
 the client's, the app's or Portico's own. Status 499 is only logged: that client is gone. Where the status is "none",
 the connection is closed without an answer.
 
+What is the app's or Portico's fault is logged as a warning, each time. What a client did wrong is logged at \`info\` with the
+client's address, the way nginx does it, and once a minute for each client and code: anyone can cause any number of them. At the end of
+that minute one line for each code says how many more there were and who caused most; no more than 100 clients a minute are named. At
+\`debug\` each one is logged. \`CLIENT_LEFT\`, \`PRECONDITION_FAILED\`, \`RANGE_UNSATISFIABLE\` and \`NOT_CACHED\` refuse nothing
+and are logged at \`debug\` only; the access log has them all (\`%({failure}x)s\`).
+
 ${sections.join('\n')}`;
 }
 

@@ -24,6 +24,7 @@ import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
 import { createIntercept } from './error-pages/intercept.ts';
 import { logFailure } from './failures.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
+import { Refusals } from './refusals.ts';
 import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { StaticLane } from './static/static.ts';
@@ -130,6 +131,7 @@ export class Edge {
   readonly compressing = new Slots();
 
   private readonly log: Log;
+  private readonly refusals: Refusals;
   private config: Config;
   private composed: Composed;
   private listenerOptions: ListenerOptions;
@@ -140,6 +142,7 @@ export class Edge {
   /** Throws where a setting can't be put to work. */
   constructor(config: Config, log: Log) {
     this.log = log;
+    this.refusals = new Refusals(log);
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
     const errorPages = loadErrorPages(config.errorPages);
@@ -207,6 +210,7 @@ export class Edge {
   async drain(deadlineMs: number): Promise<void> {
     await this.listener.drain(deadlineMs);
     this.composed.close();
+    this.refusals.close();
     this.accessLog?.flush();
   }
 
@@ -218,7 +222,7 @@ export class Edge {
   private onSettled(exchange: SettledExchange): void {
     this.served++;
     if (this.accessLog !== null) this.accessLog.write(exchange);
-    if (exchange.record.failure !== null) logFailure(this.log, exchange);
+    if (exchange.record.failure !== null) logFailure(this.log, exchange, this.refusals);
   }
 }
 

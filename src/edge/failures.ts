@@ -1,18 +1,32 @@
 // How a failed request is told in the event log.
 
-import { catalogue } from '../errors/catalogue.ts';
+import { catalogue, type FailureCode } from '../errors/catalogue.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Refusals } from './refusals.ts';
 
-/** Tells of a failed request, once, when it has settled. What a client did wrong is its own affair
- *  and can be had in any number, so it is told at debug only. */
-export function logFailure(log: Log, exchange: Exchange): void {
-  const { record, request } = exchange;
+/** Answers that a client asked for by its conditions, and clients that left: the access log has them,
+ *  and nothing was refused. */
+const ordinary: ReadonlySet<FailureCode> = new Set([
+  'CLIENT_LEFT',
+  'PRECONDITION_FAILED',
+  'RANGE_UNSATISFIABLE',
+  'NOT_CACHED',
+]);
+
+/** Tells of a failed request, once, when it has settled. What a client did wrong is told at info, as
+ *  nginx does, and as often as `refusals` lets it; each at debug. */
+export function logFailure(log: Log, exchange: Exchange, refusals: Refusals): void {
+  const { record, request, client } = exchange;
   const reason = record.failure;
   if (reason === null) return;
+  const isClients = reason.blame === 'client';
+  const isTold =
+    isClients && !ordinary.has(reason.code) && refusals.isTold(reason.code, client.address);
   const facts = {
     code: reason.code,
     status: record.status,
+    ...(isClients ? { client: client.address === '' ? 'unix' : client.address } : {}),
     requestId: exchange.requestId,
     method: printable(request.method, 20),
     path: printable(pathOf(request.target), 200),
@@ -20,8 +34,10 @@ export function logFailure(log: Log, exchange: Exchange): void {
     ...(record.retries === 0 ? {} : { retries: record.retries }),
     ...(reason.detail === '' ? {} : { detail: printable(reason.detail, 500) }),
   };
-  if (reason.blame === 'client') log.debug(catalogue[reason.code].what, facts);
-  else log.warning(catalogue[reason.code].what, facts);
+  const { what } = catalogue[reason.code];
+  if (!isClients) log.warning(what, facts);
+  else if (isTold) log.info(what, facts);
+  else log.debug(what, facts);
 }
 
 /** Tells of a request whose worker ended with it in hand, and which another gets now: if that one

@@ -5,9 +5,9 @@ import type { TestContext } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
 import { Edge } from '../../src/edge/edge.ts';
 import { failure } from '../../src/errors/failure.ts';
-import type { Log } from '../../src/telemetry/log.ts';
 import { defaultConfig } from './default-config.ts';
 import { RawClient } from './raw-client.ts';
+import { recordingLog } from './recording-log.ts';
 
 export interface RunningEdge {
   readonly edge: Edge;
@@ -21,9 +21,9 @@ export interface RunningEdge {
 }
 
 export async function runEdge(t: TestContext, changes: Partial<Config> = {}): Promise<RunningEdge> {
-  const logged: string[] = [];
+  const { log, lines: logged } = recordingLog();
   const base = { accessLogfile: null, ...changes };
-  const edge = new Edge(defaultConfig(base), logInto(logged));
+  const edge = new Edge(defaultConfig(base), log);
   const { handle, port } = boundHandle();
   await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port }, handle);
   const clients: RawClient[] = [];
@@ -67,21 +67,6 @@ export function boundHandle(): { handle: BoundHandle; port: number } {
   const name: { port?: number } = {};
   handle.getsockname(name);
   return { handle, port: name.port! };
-}
-
-function logInto(lines: string[]): Log {
-  const at = (level: string) => (message: string, facts?: object) => {
-    lines.push(`${level} ${message} ${JSON.stringify(facts ?? {})}`);
-  };
-  return {
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warning: at('warning'),
-    error: at('error'),
-    critical: at('critical'),
-    reopen: () => {},
-  };
 }
 
 /** Looks at `probe` until it returns something other than null, undefined or false. */

@@ -69,6 +69,21 @@ test('a reload changes what the next request on an open connection meets', async
   assert.equal(long.status, 414);
 });
 
+test('a refused client is named in the event log with the reason, once, and each at debug', async (t) => {
+  const { edge, logged, connect } = await runEdge(t);
+  for (let n = 0; n < 3; n++)
+    assert.equal((await connect().send('GET /a?secret HTTP/1.1\r\n\r\n').response()).status, 400);
+  const told = await until('the third one', () => {
+    const lines = logged.filter((line) => line.includes('"code":"BAD_HOST"'));
+    return lines.length === 3 && lines;
+  });
+  assert.match(told[0]!, /^info Host is missing.*"status":400,"client":"127\.0\.0\.1"/);
+  assert.match(told[0]!, /"path":"\/a"/);
+  assert.match(told[1]! + told[2]!, /^debug Host.*debug Host/);
+  await edge.drain(0);
+  assert.match(logged.join('\n'), /info More requests.*"code":"BAD_HOST","requests":2/);
+});
+
 test('the access log names the worker, and a reload moves it', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'portico-edge-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
