@@ -15,13 +15,14 @@ const mayImport: Record<string, readonly string[]> = {
   errors: [],
   http: ['errors'],
   config: ['errors', 'http'],
+  certificates: ['errors'],
   ipc: ['config'],
   telemetry: ['config'],
   link: ['http', 'errors', 'telemetry'],
   nodehttp: ['http', 'errors'],
-  arbiter: ['config', 'ipc', 'telemetry', 'errors'],
-  cli: ['config', 'errors', 'arbiter', 'telemetry', 'http'],
-  edge: ['config', 'ipc', 'telemetry', 'errors', 'http', 'link', 'nodehttp'],
+  arbiter: ['config', 'ipc', 'telemetry', 'errors', 'certificates'],
+  cli: ['config', 'errors', 'arbiter', 'telemetry', 'http', 'certificates'],
+  edge: ['config', 'ipc', 'telemetry', 'errors', 'http', 'link', 'nodehttp', 'certificates'],
   worker: ['config', 'ipc', 'telemetry', 'errors', 'http', 'link', 'nodehttp'],
 };
 
@@ -33,6 +34,7 @@ const roots = [
   'worker/main.ts',
   'worker/thread.ts',
   'worker/welcome-app.ts',
+  'certificates/make.ts',
 ];
 
 test('each folder imports only from the folders below it', () => {
