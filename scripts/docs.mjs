@@ -11,6 +11,7 @@ const dist = (file) => import(pathToFileURL(join(root, 'dist', file)).href);
 const { settings } = await dist('config/settings.js');
 const { groups } = await dist('config/setting.js');
 const { mountFields } = await dist('config/static-mounts.js');
+const { certificateFields } = await dist('config/tls-table.js');
 const { catalogue } = await dist('errors/catalogue.js');
 
 const pages = {
@@ -151,7 +152,7 @@ function sentence(text) {
 }
 
 function anchor(heading) {
-  return heading.toLowerCase().replaceAll(' ', '-');
+  return heading.toLowerCase().replaceAll('/', '').replaceAll(' ', '-');
 }
 
 function errors() {
@@ -209,6 +210,23 @@ export interface StaticMountInput {
   /** Relative to \`chdir\`. */
   readonly dir: string;
 ${mountFields.map(({ key, kind, help, default: value }) => `  /** ${help}. Default: \`${kind.show(value)}\`. */\n  readonly ${key}?: ${kind.inputType} | undefined;`).join('\n')}
+}
+
+/** Certificates, from which the name that a client asks for chooses. */
+export interface TlsInput {
+  /** A certificate of a local CA, for development. Default: \`false\`. */
+  readonly dev?: boolean | undefined;
+  readonly certificates?: readonly TlsCertificateInput[] | undefined;
+}
+
+/** A certificate and its key. Paths are relative to \`chdir\`. */
+export interface TlsCertificateInput {
+${Object.entries(certificateFields)
+  .map(([key, { type, help }]) => {
+    const optional = key === 'cert' ? `: ${type}` : `?: ${type} | undefined`;
+    return `  /** ${help}. */\n  readonly ${key}${optional};`;
+  })
+  .join('\n')}
 }
 `;
 }

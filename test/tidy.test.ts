@@ -14,7 +14,7 @@ const source = new Map(files.map((file) => [file, readFileSync(join('src', file)
 const mayImport: Record<string, readonly string[]> = {
   errors: [],
   http: ['errors'],
-  config: ['errors', 'http'],
+  config: ['errors', 'http', 'certificates'],
   certificates: ['errors'],
   ipc: ['config'],
   telemetry: ['config'],

@@ -71,7 +71,7 @@ async function bindTcp(
   address: Extract<BindAddress, { kind: 'tcp' }>,
   others: readonly BindAddress[],
 ): Promise<BoundSocket> {
-  const { host, port } = address;
+  const { host, port, tls } = address;
   const resolved = await resolveHost(host);
   const isV6 = resolved !== null && isIP(resolved) === 6;
   const v4Twin = others.some(
@@ -83,11 +83,16 @@ async function bindTcp(
     // libuv reports a failed bind() only now, or when it listens, which is not done here.
     const real: { address?: string; port?: number } = {};
     check(handle.getsockname?.(real) ?? 0);
-    const bound = { kind: 'tcp', host: real.address ?? host, port: real.port ?? port } as const;
+    const bound = {
+      kind: 'tcp',
+      host: real.address ?? host,
+      port: real.port ?? port,
+      tls,
+    } as const;
     // Two sockets that do not listen yet may share a port: whether another program does is known
     // by listening on one that is closed in the same turn, before a connection can be taken.
     if (port !== 0) probe(resolved, bound.port, isV6 ? 6 : 4, flags);
-    const url = `http://${tcpName(bound.host, bound.port)}`;
+    const url = `${tls ? 'https' : 'http'}://${tcpName(bound.host, bound.port)}`;
     return { key, address: bound, url, handle, close: closeOnce(handle) };
   } catch (cause) {
     handle.close();
@@ -114,7 +119,7 @@ async function bindUnix(key: string, path: string, umask: number): Promise<Bound
     const closeHandle = closeOnce(handle);
     return {
       key,
-      address: { kind: 'unix', path },
+      address: { kind: 'unix', path, tls: false },
       url: `unix:${path}`,
       handle,
       close() {

@@ -1,5 +1,6 @@
 // --check-config and --print-config.
 
+import { hideSecrets } from '../config/assignment.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { locateModule } from '../config/module-file.ts';
 import { settings } from '../config/settings.ts';
@@ -52,8 +53,11 @@ function printed({ config, settled }: Good, json: boolean): string {
     return { key, value: inForce.length === 1 ? inForce[0] : given, shown, from };
   });
   if (json) {
-    const entries = rows.map(({ key, value, from }) => [key, { value, from }]);
-    return `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`;
+    const entries = rows.map(({ key, value, from }) => [
+      key,
+      { value: hideSecrets(key, value), from },
+    ]);
+    return `${JSON.stringify(Object.fromEntries(entries), hideSecrets, 2)}\n`;
   }
   const keyWidth = Math.max(...rows.map(({ key }) => key.length));
   const shownWidth = Math.min(40, Math.max(...rows.map(({ shown }) => shown.length)));

@@ -5,9 +5,11 @@ import { trustEntryFault } from '../http/trust.ts';
 import type { BindAddress } from './config.ts';
 import { type Kind, Unfit } from './kinds.ts';
 
-/** "HOST:PORT", "[::]:PORT", ":PORT" (all IPv4 addresses, as Gunicorn has it), "unix:PATH". */
+/** "HOST:PORT", "[::]:PORT", ":PORT" (all IPv4 addresses, as Gunicorn has it), "unix:PATH"; all but
+ *  the last also with "https://" or "http://" before. */
 export const bindAddress: Kind<BindAddress> = {
-  expected: 'HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH, with a port from 0 to 65535',
+  expected:
+    'HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT or unix:PATH, with a port from 0 to 65535',
   placeholder: 'ADDRESS',
   inputType: 'string',
   flag: 'value',
@@ -18,35 +20,42 @@ export const bindAddress: Kind<BindAddress> = {
     if (given.startsWith('unix:')) {
       // "unix:///run/x.sock" is the URL spelling of "unix:/run/x.sock".
       const path = given.slice(5).replace(/^\/\/(?=\/)/, '');
-      return path === '' || path.includes('\0') ? new Unfit() : { kind: 'unix', path };
+      return path === '' || path.includes('\0') ? new Unfit() : { kind: 'unix', path, tls: false };
     }
-    return tcpAddress(given.replace(/^tcp:\/\//, ''));
+    const [, scheme = ''] = /^(tcp|https?):\/\//i.exec(given) ?? [];
+    const tls = scheme.toLowerCase() === 'https';
+    // A URL as a browser shows it ends in a slash.
+    const bare = scheme === '' ? given : given.slice(scheme.length + 3).replace(/\/$/, '');
+    return tcpAddress(bare, tls);
   },
   show: showBind,
 };
 
-function tcpAddress(given: string): BindAddress | Unfit {
+function tcpAddress(given: string, tls: boolean): BindAddress | Unfit {
+  const scheme = tls ? 'https://' : '';
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(given);
   if (match === null) {
-    if (/^\d{1,5}$/.test(given)) return new Unfit(`did you mean ":${given}"?`);
+    if (/^\d{1,5}$/.test(given)) return new Unfit(`did you mean "${scheme}:${given}"?`);
     const bare = /^([0-9a-f:.]*:[0-9a-f:.]*):(\d{1,5})$/i.exec(given);
     if (bare !== null && isIPv6(bare[1]!))
-      return new Unfit(`did you mean "[${bare[1]}]:${bare[2]}"?`);
-    if (/^[\w.-]+$/.test(given)) return new Unfit(`did you mean "${given}:8000"?`);
+      return new Unfit(`did you mean "${scheme}[${bare[1]}]:${bare[2]}"?`);
+    if (/^[\w.-]+$/.test(given))
+      return new Unfit(`did you mean "${scheme}${given}:${tls ? 8443 : 8000}"?`);
     return new Unfit();
   }
   const [, v6, name, portText] = match;
   const port = Number(portText);
   if (port > 65_535) return new Unfit();
-  if (v6 !== undefined) return isIPv6(v6) ? { kind: 'tcp', host: v6, port } : new Unfit();
+  if (v6 !== undefined) return isIPv6(v6) ? { kind: 'tcp', host: v6, port, tls } : new Unfit();
   const host = name === '' || name === '*' ? '0.0.0.0' : name!;
   const named = /^[A-Za-z0-9]([\w-]*\.)*[\w-]*$/.test(host) && !/^[\d.]+$/.test(host);
-  return isIPv4(host) || named ? { kind: 'tcp', host, port } : new Unfit();
+  return isIPv4(host) || named ? { kind: 'tcp', host, port, tls } : new Unfit();
 }
 
 export function showBind(address: BindAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
-  return `${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`;
+  const host = isIPv6(address.host) ? `[${address.host}]` : address.host;
+  return `${address.tls ? 'https://' : ''}${host}:${address.port}`;
 }
 
 /** An IP address, a CIDR block, "unix" (peers on Unix sockets), or "*" (everyone). */

@@ -27,7 +27,20 @@ export function problem(
   hint = '',
 ): string {
   const more = hint === '' ? '' : `; ${hint}`;
-  return `Cannot use ${key} ${quote(raw)} (from ${origin.label}): expected ${expected}${more}`;
+  const shown = isSecretName(key) ? hidden : quote(raw);
+  return `Cannot use ${key} ${shown} (from ${origin.label}): expected ${expected}${more}`;
+}
+
+const hidden = '(hidden)';
+
+/** Passwords are neither quoted nor printed, wherever they stand. */
+export function isSecretName(name: string): boolean {
+  return /pass(word|phrase)|secret|hmac/i.test(name);
+}
+
+/** For JSON.stringify: leaves secrets out. */
+export function hideSecrets(name: string, value: unknown): unknown {
+  return isSecretName(name) && value !== null && value !== undefined ? hidden : value;
 }
 
 const quotedLengthMax = 120;
@@ -38,7 +51,7 @@ export function quote(raw: unknown): string {
   const shown = Array.isArray(raw) && raw.length === 1 ? raw[0] : raw;
   let text: string;
   try {
-    text = JSON.stringify(shown) ?? String(shown);
+    text = JSON.stringify(shown, hideSecrets) ?? String(shown);
   } catch {
     text = Object.prototype.toString.call(shown);
   }

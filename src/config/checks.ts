@@ -3,6 +3,7 @@
 import { lookup } from 'node:dns/promises';
 import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { ciphersFault } from '../certificates/ciphers.ts';
 import { checkAccessLogFormat } from './access-log-format.ts';
 import { findGroup, findUser } from './accounts.ts';
 import { showBind } from './address.ts';
@@ -47,6 +48,9 @@ export async function checkConfig(
   for (const address of bind)
     if (address.kind === 'unix' && Buffer.byteLength(address.path) > socketPathBytesMax)
       cannot('bind', showBind(address), `its path is longer than ${socketPathBytesMax} bytes`);
+
+  const cipherFault = config.ciphers === null ? null : ciphersFault(config.ciphers);
+  if (cipherFault !== null) cannot('ciphers', config.ciphers!, cipherFault);
 
   const formatFault = checkAccessLogFormat(config.accessLogformat);
   if (formatFault !== null) cannot('accessLogformat', config.accessLogformat, formatFault);

@@ -5,9 +5,30 @@ export type WorkerClass = 'async' | 'sync' | 'threads';
 export type ContentEncoding = 'zstd' | 'gzip' | 'br';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical';
 
+/** `tls`: connections begin with a TLS handshake; over a Unix socket never. */
 export type BindAddress =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly tls: boolean }
+  | { readonly kind: 'unix'; readonly path: string; readonly tls: false };
+
+/** A certificate chain and its key, as files. */
+export interface CertificateFiles {
+  /** Absolute. PEM with the leaf first, or PKCS#12. */
+  readonly cert: string;
+  /** Absolute; null = the key is in the same file. */
+  readonly key: string | null;
+  /** Of the key, or of the PKCS#12 file. */
+  readonly passphrase: string | null;
+  /** Names to serve it for, "*.example.com" among them; empty = those in the certificate. */
+  readonly hosts: readonly string[];
+}
+
+export interface TlsTable {
+  /** A certificate of a local CA, for development. */
+  readonly dev: boolean;
+  readonly certificates: readonly CertificateFiles[];
+}
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
 /** A directory whose files are served under a prefix. */
 export interface StaticMount {
@@ -54,6 +75,29 @@ export interface Config {
   readonly bind: readonly BindAddress[];
   /** Connections the kernel queues (listen(2)). */
   readonly backlog: number;
+
+  // TLS and HTTP/2
+  /** Absolute path of the chain in PEM, or of a PKCS#12 file. */
+  readonly certfile: string | null;
+  /** Absolute; null = the key is in certfile. */
+  readonly keyfile: string | null;
+  readonly keyfilePassword: string | null;
+  /** Certificates beside certfile's. */
+  readonly tls: TlsTable;
+  /** Absolute path of the CA certificates that clients' certificates are checked against. */
+  readonly caCerts: string | null;
+  readonly certReqs: 'none' | 'optional' | 'required';
+  /** Cipher list as OpenSSL writes it; null = Portico's own. */
+  readonly ciphers: string | null;
+  readonly tlsMinVersion: TlsVersion;
+  /** What a client gets that asks for a name no certificate has. */
+  readonly tlsUnknownName: 'default' | 'refuse';
+  readonly tlsHandshakeTimeoutMs: number;
+  /** Offer HTTP/2 to TLS clients. */
+  readonly http2: boolean;
+  /** HTTP/2 without TLS, where the client begins with it. */
+  readonly h2c: boolean;
+  readonly http2MaxConcurrentStreams: number;
 
   // Processes
   readonly workers: number;

@@ -44,7 +44,7 @@ export const foreignFlags: ReadonlyMap<string, { takesValue: boolean; instead: s
     '--proxy-allow-from': withValue('use --forwarded-allow-ips'),
     '--do-handshake-on-connect': without('TLS handshakes never block the edge'),
     '--suppress-ragged-eofs': without('there is nothing to suppress'),
-    '--ssl-version': withValue('Node decides by its TLS defaults'),
+    '--ssl-version': withValue('use --tls-min-version'),
     '--permit-obsolete-folding': without('folded fields are refused (RFC 9112 section 5.2)'),
     '--strip-header-spaces': without('a space before the colon is refused (RFC 9112 section 5.1)'),
   }),

@@ -12,10 +12,36 @@ export interface PorticoConfig {
   readonly preload?: boolean | undefined;
   /** Replace the workers when the app's files change. Default: `off`. */
   readonly reload?: boolean | undefined;
-  /** HOST:PORT, :PORT or unix:PATH; repeatable. `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`. Default: `127.0.0.1:8000`. */
+  /** HOST:PORT, :PORT, https://HOST:PORT or unix:PATH; repeatable. `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `https://` before it makes TLS of it, see [TLS](tls.md); `http://` says what is so without it. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`. Default: `127.0.0.1:8000`. */
   readonly bind?: string | readonly string[] | undefined;
   /** Connections the kernel queues for each socket. The kernel has a limit of its own: `net.core.somaxconn` on Linux. Default: `2048`. */
   readonly backlog?: number | undefined;
+  /** Certificate chain for https:// binds, PEM or PKCS#12. In PEM the leaf comes first, then the intermediate certificates. A changed file is picked up by itself. See [TLS](tls.md); several certificates go into `tls`. Default: `none`. */
+  readonly certfile?: string | null | undefined;
+  /** Key of certfile, if it is not in the same file. Only the arbiter reads it: when it is started by root, the file may be for root alone, whoever the edges run as. Default: `none`. */
+  readonly keyfile?: string | null | undefined;
+  /** Passphrase of the key, better given by environment. What is on a command line, every user of the machine can read. Workers do not get it. Default: `none`. */
+  readonly keyfilePassword?: string | null | undefined;
+  /** Dev: a certificate of a local CA, for development. In a config file also a table with any number of certificates, from which the name that the client asks for chooses: `{ certificates: [{ cert: 'a.pem', key: 'a.key' }, …] }`. The first (`certfile` is before all of these) is the default. Default: `off`. */
+  readonly tls?: 'dev' | TlsInput | null | undefined;
+  /** CA certificates that clients' certificates must come from. Default: `none`. */
+  readonly caCerts?: string | null | undefined;
+  /** Certificates of clients: none, optional or required. Default: `none`. */
+  readonly certReqs?: 'none' | 'optional' | 'required' | number | undefined;
+  /** TLS ciphers, as OpenSSL writes them. Without it, those that offer forward secrecy and authenticated encryption (the ECDHE suites of Mozilla’s intermediate list). The server’s order counts. Default: `modern`. */
+  readonly ciphers?: string | null | undefined;
+  /** Oldest TLS version that is spoken: TLSv1.2 or TLSv1.3. Older ones are not to be had (RFC 8996). Default: `TLSv1.2`. */
+  readonly tlsMinVersion?: 'TLSv1.2' | 'TLSv1.3' | number | undefined;
+  /** For a name no certificate has: default (the first one) or refuse. `refuse` ends such handshakes with the alert unrecognized_name (RFC 6066). A client that names no host gets the default either way. Default: `default`. */
+  readonly tlsUnknownName?: 'default' | 'refuse' | undefined;
+  /** Time for the whole TLS handshake. Default: `10s`. */
+  readonly tlsHandshakeTimeout?: number | string | undefined;
+  /** Offer HTTP/2 to TLS clients (on unless --no-http2). Default: `on`. */
+  readonly http2?: boolean | undefined;
+  /** Speak HTTP/2 without TLS with clients that begin so. Default: `off`. */
+  readonly h2c?: boolean | undefined;
+  /** Most requests of an HTTP/2 connection at a time. Default: `128`. */
+  readonly http2MaxConcurrentStreams?: number | undefined;
   /** Worker processes; auto: by the CPUs that may be used. `auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync`, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too. Default: `auto`. */
   readonly workers?: number | 'auto' | undefined;
   /** Async, sync (one request at a time) or threads. `async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`. Default: `async`. */
@@ -142,4 +168,23 @@ export interface StaticMountInput {
   readonly internal?: boolean | undefined;
   /** How many earlier builds keep their hashed assets available after a deploy. Default: `0`. */
   readonly keepBuilds?: number | undefined;
+}
+
+/** Certificates, from which the name that a client asks for chooses. */
+export interface TlsInput {
+  /** A certificate of a local CA, for development. Default: `false`. */
+  readonly dev?: boolean | undefined;
+  readonly certificates?: readonly TlsCertificateInput[] | undefined;
+}
+
+/** A certificate and its key. Paths are relative to `chdir`. */
+export interface TlsCertificateInput {
+  /** PEM file with the chain, the leaf first, or a PKCS#12 file. */
+  readonly cert: string;
+  /** PEM file with the key, if it is not in `cert`. */
+  readonly key?: string | undefined;
+  /** Of the key or of the PKCS#12 file. */
+  readonly passphrase?: string | undefined;
+  /** Names to serve it for, such as `example.com` and `*.example.com`, in place of those in the certificate. */
+  readonly hosts?: string | readonly string[] | undefined;
 }

@@ -6,6 +6,7 @@ import type { Kind } from './kinds.ts';
 export const groups = [
   'App',
   'Sockets',
+  'TLS and HTTP/2',
   'Processes',
   'Connections',
   'Balancing',

@@ -9,9 +9,11 @@ import { errorSettings } from './settings/errors.ts';
 import { logSettings } from './settings/logs.ts';
 import { processSettings } from './settings/processes.ts';
 import { staticSettings } from './settings/static.ts';
+import { tlsSettings } from './settings/tls.ts';
 
 export const settings: readonly Setting[] = [
   ...appSettings,
+  ...tlsSettings,
   ...processSettings,
   ...connectionSettings,
   ...staticSettings,

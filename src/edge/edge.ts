@@ -28,6 +28,7 @@ import { Refusals } from './refusals.ts';
 import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { StaticLane } from './static/static.ts';
+import { CertificateStore, type StoreSettings } from './tls/certificate-store.ts';
 
 /** What the steps use, longer than one composition lives. */
 interface Parts {
@@ -128,6 +129,8 @@ function cacheFor(config: Config, former: Cache | null): Cache | null {
 export class Edge {
   readonly pool: Pool;
   readonly listener: Listener;
+  /** For the https:// binds. */
+  readonly certificates: CertificateStore;
   readonly compressing = new Slots();
 
   private readonly log: Log;
@@ -145,6 +148,7 @@ export class Edge {
     this.refusals = new Refusals(log);
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
+    this.certificates = new CertificateStore(storeSettings(config));
     const errorPages = loadErrorPages(config.errorPages);
     this.cache = cacheFor(config, null);
     this.composed = this.compose(config, errorPages, this.cache);
@@ -168,6 +172,7 @@ export class Edge {
     const logsElsewhere =
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
     const accessLog = logsElsewhere ? createAccessLog(config, this.log) : this.accessLog;
+    this.certificates.configure(storeSettings(config));
     // From here on nothing fails.
     this.config = config;
     this.composed.close();
@@ -224,6 +229,10 @@ export class Edge {
     if (this.accessLog !== null) this.accessLog.write(exchange);
     if (exchange.record.failure !== null) logFailure(this.log, exchange, this.refusals);
   }
+}
+
+function storeSettings({ ciphers, tlsMinVersion, tlsUnknownName }: Config): StoreSettings {
+  return { ciphers, tlsMinVersion, tlsUnknownName, caPem: null };
 }
 
 function listenerOptions(config: Config, errorPages: ErrorPages): ListenerOptions {

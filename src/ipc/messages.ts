@@ -102,6 +102,20 @@ export interface CacheStats {
   readonly bytes: number;
 }
 
+/** A certificate an edge serves. */
+export interface CertificateSummary {
+  /** "files", "acme", "dev". */
+  readonly source: string;
+  /** Names it is served for. */
+  readonly names: readonly string[];
+  readonly issuer: string;
+  /** "RSA 2048", "ECDSA P-256". */
+  readonly key: string;
+  /** Milliseconds since 1970. */
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
 export interface EdgeStatus {
   readonly pid: number;
   readonly connections: number;

@@ -123,10 +123,15 @@ export async function startEdge(
     sweepMs: 20,
   });
   const { handle, port } = boundHandle();
-  await listener.listen('tcp', handle, { kind: 'tcp', host: '127.0.0.1', port }, 511);
+  await listener.listen('tcp', handle, { kind: 'tcp', host: '127.0.0.1', port, tls: false }, 511);
   const dir = mkdtempSync(join(tmpdir(), 'portico-'));
   const path = join(dir, 'edge.sock');
-  await listener.listen('unix', createServerHandle(path, -1, -1), { kind: 'unix', path }, 511);
+  await listener.listen(
+    'unix',
+    createServerHandle(path, -1, -1),
+    { kind: 'unix', path, tls: false },
+    511,
+  );
   const clients: RawClient[] = [];
   t.after(async () => {
     for (const client of clients) client.leave();

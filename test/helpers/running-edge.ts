@@ -25,7 +25,7 @@ export async function runEdge(t: TestContext, changes: Partial<Config> = {}): Pr
   const base = { accessLogfile: null, ...changes };
   const edge = new Edge(defaultConfig(base), log);
   const { handle, port } = boundHandle();
-  await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port }, handle);
+  await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port, tls: false }, handle);
   const clients: RawClient[] = [];
   t.after(async () => {
     for (const client of clients) client.leave();

@@ -14,6 +14,7 @@ import { type Channel, channelToWorker } from '../../src/ipc/channel.ts';
 import type { FromWorker, ToWorker } from '../../src/ipc/messages.ts';
 import { connectLink } from '../../src/link/edge-end.ts';
 import type { Link, LinkObserver, LinkStream } from '../../src/link/link.ts';
+import { testConfig } from './config.ts';
 import { repositoryRoot } from './portico.ts';
 
 export const appsDir = join(repositoryRoot, 'test/fixtures/apps');
@@ -341,14 +342,14 @@ const someClient: ClientFacts = {
   tls: null,
 };
 
-const plainConfig: Config = {
+const plainConfig: Config = testConfig({
   module: null,
   export: null,
   chdir: '/',
   env: {},
   preload: false,
   reload: false,
-  bind: [{ kind: 'tcp', host: '127.0.0.1', port: 8000 }],
+  bind: [{ kind: 'tcp', host: '127.0.0.1', port: 8000, tls: false }],
   backlog: 2048,
   workers: 1,
   workerClass: 'async',
@@ -399,4 +400,4 @@ const plainConfig: Config = {
   accessLogfile: null,
   accessLogformat: 'combined',
   errorLogfile: '-',
-};
+});

@@ -58,7 +58,7 @@ function portOf(socket: BoundSocket): number {
 }
 
 test('port 0 becomes a real port, and the URL names it', async (t) => {
-  const socket = await bind(t, { kind: 'tcp', host: '127.0.0.1', port: 0 });
+  const socket = await bind(t, { kind: 'tcp', host: '127.0.0.1', port: 0, tls: false });
   const port = portOf(socket);
   assert.ok(port > 0);
   assert.equal(socket.url, `http://127.0.0.1:${port}`);
@@ -67,14 +67,14 @@ test('port 0 becomes a real port, and the URL names it', async (t) => {
 });
 
 test('a host name is resolved, IPv4 first; brackets are put round IPv6', needsV6, async (t) => {
-  const named = await bind(t, { kind: 'tcp', host: 'localhost', port: 0 });
+  const named = await bind(t, { kind: 'tcp', host: 'localhost', port: 0, tls: false });
   assert.match(named.url, /^http:\/\/127\.0\.0\.1:\d+$/);
-  const v6 = await bind(t, { kind: 'tcp', host: '::1', port: 0 });
+  const v6 = await bind(t, { kind: 'tcp', host: '::1', port: 0, tls: false });
   assert.match(v6.url, /^http:\/\/\[::1\]:\d+$/);
 });
 
 test('no host is every address, of IPv4 and IPv6', needsV6, async (t) => {
-  const socket = await bind(t, { kind: 'tcp', host: '', port: 0 });
+  const socket = await bind(t, { kind: 'tcp', host: '', port: 0, tls: false });
   await listen(t, socket);
   const port = portOf(socket);
   assert.equal(await answer({ host: '127.0.0.1', port }), 'hello');
@@ -82,12 +82,12 @@ test('no host is every address, of IPv4 and IPv6', needsV6, async (t) => {
 });
 
 test('0.0.0.0 and [::] get along on one port', needsV6, async (t) => {
-  const free = await bind(t, { kind: 'tcp', host: '0.0.0.0', port: 0 });
+  const free = await bind(t, { kind: 'tcp', host: '0.0.0.0', port: 0, tls: false });
   const port = portOf(free);
   free.close();
   const both = [
-    { kind: 'tcp', host: '0.0.0.0', port },
-    { kind: 'tcp', host: '::', port },
+    { kind: 'tcp', host: '0.0.0.0', port, tls: false },
+    { kind: 'tcp', host: '::', port, tls: false },
   ] as const;
   await listen(t, await bind(t, both[0], both));
   await listen(t, await bind(t, both[1], both));
@@ -101,32 +101,32 @@ test('an address in use is refused, whether the other listens by itself or is bo
   await once(other, 'listening');
   const { port } = other.address() as { port: number };
   assert.match(
-    await refusal({ kind: 'tcp', host: '127.0.0.1', port }),
+    await refusal({ kind: 'tcp', host: '127.0.0.1', port, tls: false }),
     /^Cannot listen at 127\.0\.0\.1:\d+: the address is in use by another program \(EADDRINUSE\)$/,
   );
-  const ours = await bind(t, { kind: 'tcp', host: '127.0.0.1', port: 0 });
+  const ours = await bind(t, { kind: 'tcp', host: '127.0.0.1', port: 0, tls: false });
   await listen(t, ours);
   assert.match(await refusal(ours.address), /EADDRINUSE/);
 });
 
 test('what cannot be bound says why', async () => {
   assert.match(
-    await refusal({ kind: 'tcp', host: '192.0.2.1', port: 0 }),
+    await refusal({ kind: 'tcp', host: '192.0.2.1', port: 0, tls: false }),
     /this machine does not have the address \(EADDRNOTAVAIL\)/,
   );
   assert.match(
-    await refusal({ kind: 'tcp', host: 'no-such-host.invalid', port: 0 }),
+    await refusal({ kind: 'tcp', host: 'no-such-host.invalid', port: 0, tls: false }),
     /the name cannot be resolved/,
   );
 });
 
 test('a Unix socket has the mode that the umask leaves, and its file goes with it', async (t) => {
   const path = join(tempDir(t), 'public.sock');
-  const socket = await bind(t, { kind: 'unix', path });
+  const socket = await bind(t, { kind: 'unix', path, tls: false });
   assert.equal(statSync(path).mode & 0o777, 0o755);
   await listen(t, socket);
   assert.equal(await answer({ path }), 'hello');
-  assert.match(await refusal({ kind: 'unix', path }), /in use/);
+  assert.match(await refusal({ kind: 'unix', path, tls: false }), /in use/);
   socket.close();
   socket.close();
   assert.ok(!existsSync(path));
@@ -136,19 +136,22 @@ test('the file of a dead Unix socket is replaced; any other file is not', async 
   const dir = tempDir(t);
   const path = join(dir, 'stale.sock');
   // Bound and never listened on: nobody answers there.
-  const stale = await bind(t, { kind: 'unix', path });
-  const next = await bind(t, { kind: 'unix', path });
+  const stale = await bind(t, { kind: 'unix', path, tls: false });
+  const next = await bind(t, { kind: 'unix', path, tls: false });
   assert.equal(next.url, `unix:${path}`);
   stale.close();
   const file = join(dir, 'file');
   writeFileSync(file, 'mine');
   assert.match(
-    await refusal({ kind: 'unix', path: file }),
+    await refusal({ kind: 'unix', path: file, tls: false }),
     /a file that is no socket is in the way/,
   );
   assert.match(
-    await refusal({ kind: 'unix', path: join(dir, 'x'.repeat(120)) }),
+    await refusal({ kind: 'unix', path: join(dir, 'x'.repeat(120)), tls: false }),
     /longer than the 10\d bytes/,
   );
-  assert.match(await refusal({ kind: 'unix', path: join(dir, 'none', 'x') }), /Cannot listen at/);
+  assert.match(
+    await refusal({ kind: 'unix', path: join(dir, 'none', 'x'), tls: false }),
+    /Cannot listen at/,
+  );
 });

@@ -76,8 +76,8 @@ test('an app that fails leaves the old one serving, and the edge with the old se
   arbiter.setConfig({
     env: { FAKE_WORKER: 'boot-failed' },
     bind: [
-      { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      { kind: 'tcp', host: '127.0.0.2', port: 0 },
+      { kind: 'tcp', host: '127.0.0.1', port: 0, tls: false },
+      { kind: 'tcp', host: '127.0.0.2', port: 0, tls: false },
     ],
   });
   const reply = await arbiter.ask({ command: 'reload' });
@@ -117,8 +117,8 @@ test('an edge that refuses the settings, or dies of them, fails the reload', asy
 });
 
 test('a reload adds and removes addresses; one that is taken fails it', async (t) => {
-  const first = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
-  const second = { kind: 'tcp', host: '127.0.0.2', port: 0 } as const;
+  const first = { kind: 'tcp', host: '127.0.0.1', port: 0, tls: false } as const;
+  const second = { kind: 'tcp', host: '127.0.0.2', port: 0, tls: false } as const;
   const arbiter = await startArbiter(t, { bind: [first] });
   const [{ url: kept } = { url: '' }] = (await arbiter.status()).binds;
   arbiter.setConfig({ bind: [first, second] });
@@ -132,7 +132,7 @@ test('a reload adds and removes addresses; one that is taken fails it', async (t
   t.after(() => taken.close());
   await until('the port', () => (taken.listening ? true : null));
   const { port } = taken.address() as { port: number };
-  arbiter.setConfig({ bind: [first, { kind: 'tcp', host: '127.0.0.3', port }] });
+  arbiter.setConfig({ bind: [first, { kind: 'tcp', host: '127.0.0.3', port, tls: false }] });
   const reply = await arbiter.ask({ command: 'reload' });
   assert.ok(!reply.ok);
   assert.match(reply.problems.join(), /in use/);

@@ -16,8 +16,8 @@ test('starts, says where it listens, and leaves nothing behind', async (t) => {
     pid,
     umask: 0o027,
     bind: [
-      { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      { kind: 'unix', path: socket },
+      { kind: 'tcp', host: '127.0.0.1', port: 0, tls: false },
+      { kind: 'unix', path: socket, tls: false },
     ],
   });
   assert.match(
@@ -99,8 +99,8 @@ test('a stop refuses new connections at once, while requests in flight still hav
     t,
     {
       bind: [
-        { kind: 'tcp', host: '127.0.0.1', port: 0 },
-        { kind: 'unix', path },
+        { kind: 'tcp', host: '127.0.0.1', port: 0, tls: false },
+        { kind: 'unix', path, tls: false },
       ],
     },
     { env: { FAKE_EDGE: 'lingers' } },
@@ -141,7 +141,10 @@ test('stop is answered when everything has ended', async (t) => {
 test('children leave when the arbiter is killed, and the next start cleans up', async (t) => {
   const dir = tempDir(t);
   const runtimeDir = join(dir, 'run');
-  const changes = { runtimeDir, bind: [{ kind: 'unix', path: join(dir, 'p.sock') }] } as const;
+  const changes = {
+    runtimeDir,
+    bind: [{ kind: 'unix', path: join(dir, 'p.sock'), tls: false }],
+  } as const;
   const killed = await startArbiter(t, changes, { waits: false });
   await killed.logged(/Listening at: unix:/);
   const pids = [...killed.log().matchAll(/with pid: (\d+)/g)].map(([, pid]) => Number(pid));
@@ -177,11 +180,20 @@ test('an address, a runtime directory or a pidfile of somebody else stops the st
   const first = await startArbiter(t, { pid });
   const port = Number(new URL((await first.status()).binds[0]?.url ?? '').port);
   const refusals = [
-    [{ bind: [{ kind: 'tcp', host: '127.0.0.1', port } as const] }, /in use by another program/],
+    [
+      { bind: [{ kind: 'tcp', host: '127.0.0.1', port, tls: false } as const] },
+      /in use by another program/,
+    ],
     [{ runtimeDir: first.runtimeDir }, /is another instance's/],
     [{ pid }, /Already running with pid/],
-    [{ bind: [{ kind: 'tcp', host: '192.0.2.1', port: 0 } as const] }, /does not have the address/],
-    [{ bind: [{ kind: 'unix', path: join(dir, 'none', 'x') } as const] }, /Cannot listen at/],
+    [
+      { bind: [{ kind: 'tcp', host: '192.0.2.1', port: 0, tls: false } as const] },
+      /does not have the address/,
+    ],
+    [
+      { bind: [{ kind: 'unix', path: join(dir, 'none', 'x'), tls: false } as const] },
+      /Cannot listen at/,
+    ],
     [{ runtimeDir: join(dir, 'x'.repeat(90)) }, /too long for Unix sockets/],
     [{ user: 'no-such-user' }, /There is no user "no-such-user"/],
     [{ errorLogfile: dir }, /Cannot open the error log/],

@@ -74,7 +74,7 @@ interface Public {
 
 function publicSocket(changes: Partial<Config> = {}): Public {
   const { handle, port } = boundHandle();
-  const bind = [{ kind: 'tcp', host: '127.0.0.1', port }] as const;
+  const bind = [{ kind: 'tcp', host: '127.0.0.1', port, tls: false }] as const;
   return { handle, port, config: defaultConfig({ bind, accessLogfile: null, ...changes }) };
 }
 

@@ -157,6 +157,10 @@ test('an address to listen on is HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH', ()
     'unix:app.sock': 'unix:app.sock',
     'unix:/run/app.sock': 'unix:/run/app.sock',
     'unix:///run/app.sock': 'unix:/run/app.sock',
+    'http://127.0.0.1:8080': '127.0.0.1:8080',
+    'https://0.0.0.0:8443': 'https://0.0.0.0:8443',
+    'HTTPS://:8443': 'https://0.0.0.0:8443',
+    'https://[::]:8443/': 'https://[::]:8443',
   };
   for (const [raw, text] of Object.entries(rows)) assert.equal(shown(raw), text, raw);
   refuses(bindAddress, [
@@ -173,7 +177,18 @@ test('an address to listen on is HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH', ()
       '[::g]:1',
       '[1.2.3.4]:1',
     ],
-    ...['256.1.1.1:80', '1.2.3:80', 'a b:80', 'http://x:80', 'unix:', 'unix:a\0b', '-h:80', null],
+    ...[
+      '256.1.1.1:80',
+      '1.2.3:80',
+      'a b:80',
+      'ftp://x:80',
+      'https://x:80/y',
+      'https:///x',
+      'unix:',
+      'unix:a\0b',
+      '-h:80',
+      null,
+    ],
     ...[8000, ['x'], ...odd],
   ]);
   const hint = (raw: unknown) => (bindAddress.read(raw) as Unfit).hint;
@@ -181,6 +196,8 @@ test('an address to listen on is HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH', ()
   assert.equal(hint(8000), 'did you mean ":8000"?');
   assert.equal(hint('::1:80'), 'did you mean "[::1]:80"?');
   assert.equal(hint('0.0.0.0'), 'did you mean "0.0.0.0:8000"?');
+  assert.equal(hint('https://example.com'), 'did you mean "https://example.com:8443"?');
+  assert.equal(hint('https://::1:80'), 'did you mean "https://[::1]:80"?');
 });
 
 test('a peer to trust is an address, a block, unix or *', () => {

@@ -78,7 +78,7 @@ test('the defaults are Gunicorn’s where it has them', () => {
     errorLogfile: '-',
     accessLogfile: null,
     umask: 0,
-    bind: [{ kind: 'tcp', host: '127.0.0.1', port: 8000 }],
+    bind: [{ kind: 'tcp', host: '127.0.0.1', port: 8000, tls: false }],
   };
   assert.deepEqual({ ...config, ...gunicorn }, config);
 });

@@ -77,14 +77,14 @@ export const appSettings: readonly Setting[] = [
     group: 'Sockets',
     short: '-b',
     kind: list(bindAddress, { repeat: true, min: 1 }),
-    default: [{ kind: 'tcp', host: '127.0.0.1', port: 8000 }],
+    default: [{ kind: 'tcp', host: '127.0.0.1', port: 8000, tls: false }],
     alsoEnv: { name: 'PORT', read: (value) => `0.0.0.0:${value}` },
-    help: 'HOST:PORT, :PORT or unix:PATH; repeatable',
-    doc: '`HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`.',
+    help: 'HOST:PORT, :PORT, https://HOST:PORT or unix:PATH; repeatable',
+    doc: '`HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `https://` before it makes TLS of it, see [TLS](tls.md); `http://` says what is so without it. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`.',
     known: 'Gunicorn `bind`, nginx `listen`',
     finish: (addresses, { chdir }) =>
       addresses.map((address) =>
-        address.kind === 'unix' ? { kind: 'unix', path: resolve(chdir, address.path) } : address,
+        address.kind === 'unix' ? { ...address, path: resolve(chdir, address.path) } : address,
       ),
   }),
   setting('backlog', {

@@ -1,0 +1,165 @@
+// The certificates of an edge, ready for handshakes: the name a client asks for chooses one.
+
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import { certificateFacts } from '../../certificates/facts.ts';
+import type { CertificateSummary } from '../../ipc/messages.ts';
+import { type ContextSettings, createContext } from './contexts.ts';
+
+/** A chain and its key. */
+export interface CertificatePair {
+  /** Names to serve it for; empty = those in the certificate. */
+  readonly hosts: readonly string[];
+  /** The leaf first. */
+  readonly certPem: string;
+  /** Not encrypted. */
+  readonly keyPem: string;
+}
+
+export interface StoreSettings extends ContextSettings {
+  readonly tlsUnknownName: 'default' | 'refuse';
+}
+
+interface Entry extends CertificatePair {
+  readonly names: readonly string[];
+  /** A name may have a certificate of each type, of which the handshake takes one. */
+  readonly keyType: string;
+  readonly facts: CertificateSummary;
+}
+
+/** Where certificates come from, the first that has a name is taken: what was configured as a file is
+ *  what is meant. Sources that are not named here come last, in the order in which they came. */
+const precedence = ['files', 'acme', 'dev'];
+
+export class CertificateStore {
+  private settings: StoreSettings;
+  private readonly sources = new Map<string, readonly Entry[]>();
+  private contexts = new Map<string, SecureContext>();
+  private byName = new Map<string, SecureContext>();
+  private fallback: SecureContext | null = null;
+  private ticketKeys: Buffer | null = null;
+
+  constructor(settings: StoreSettings) {
+    this.settings = settings;
+  }
+
+  /** The context for what a client asks for, null = end the handshake with unrecognized_name. The same
+   *  object for all names that have the same certificates. */
+  select(serverName: string | undefined): SecureContext | null {
+    if (serverName === undefined || serverName === '') return this.fallback;
+    const name = serverName.toLowerCase();
+    const exact = this.byName.get(name) ?? this.byName.get(`*${name.slice(name.indexOf('.'))}`);
+    if (exact !== undefined) return exact;
+    // RFC 6066 section 3 has no addresses there: as if none was named.
+    if (this.settings.tlsUnknownName === 'default' || isIP(name) !== 0) return this.fallback;
+    return null;
+  }
+
+  get isEmpty(): boolean {
+    return this.fallback === null;
+  }
+
+  /** Replaces all certificates of a source. Throws, and changes nothing, where one can't be used. */
+  set(source: string, pairs: readonly CertificatePair[]): void {
+    this.change(
+      source,
+      pairs.map((pair) => this.entry(source, pair)),
+    );
+  }
+
+  /** Adds a certificate, in place of that of the source with the same hosts. Throws as set() does. */
+  put(source: string, pair: CertificatePair): void {
+    const entry = this.entry(source, pair);
+    const key = entry.names.join();
+    const others = this.sources.get(source) ?? [];
+    this.change(source, [...others.filter(({ names }) => names.join() !== key), entry]);
+  }
+
+  /** New settings for all contexts. Throws, and changes nothing, where they can't be used. */
+  configure(settings: StoreSettings): void {
+    const { settings: before, contexts } = this;
+    this.settings = settings;
+    this.contexts = new Map();
+    try {
+      this.index(this.sources);
+    } catch (error) {
+      this.settings = before;
+      this.contexts = contexts;
+      throw error;
+    }
+  }
+
+  /** 48 bytes, for the session tickets of all contexts. */
+  setTicketKeys(keys: Buffer): void {
+    this.ticketKeys = keys;
+    for (const context of this.contexts.values()) giveTicketKeys(context, keys);
+  }
+
+  summary(): CertificateSummary[] {
+    return inOrder(this.sources).map(({ facts }) => facts);
+  }
+
+  private entry(source: string, pair: CertificatePair): Entry {
+    const certificate = new X509Certificate(pair.certPem);
+    const { names, ...facts } = certificateFacts(certificate);
+    const served = pair.hosts.length > 0 ? pair.hosts.map((host) => host.toLowerCase()) : names;
+    return {
+      ...pair,
+      names: served,
+      keyType: certificate.publicKey.asymmetricKeyType ?? '',
+      facts: { source, names: served, ...facts },
+    };
+  }
+
+  private change(source: string, entries: readonly Entry[]): void {
+    const next = new Map(this.sources).set(source, entries);
+    this.index(next);
+    this.sources.set(source, entries);
+  }
+
+  /** Makes what is not there yet, then swaps; what nobody uses any more goes. */
+  private index(sources: ReadonlyMap<string, readonly Entry[]>): void {
+    const entries = inOrder(sources);
+    const groups = new Map<string, Map<string, Entry>>();
+    for (const entry of entries)
+      for (const name of entry.names) {
+        const group = groups.get(name) ?? new Map<string, Entry>();
+        groups.set(name, group);
+        if (!group.has(entry.keyType)) group.set(entry.keyType, entry);
+      }
+    const used = new Map<string, SecureContext>();
+    const contextOf = (group: readonly Entry[]): SecureContext => {
+      const key = group.map(({ certPem, keyPem }) => certPem + keyPem).join('\0');
+      const context = used.get(key) ?? this.contexts.get(key) ?? this.make(group);
+      used.set(key, context);
+      return context;
+    };
+    const byName = new Map<string, SecureContext>();
+    for (const [name, group] of groups) byName.set(name, contextOf([...group.values()]));
+    const [first] = entries;
+    // One without names (they may be given by hosts, or not at all) can be the default none the less.
+    const fallback =
+      first === undefined ? null : (byName.get(first.names[0] ?? '') ?? contextOf([first]));
+    this.byName = byName;
+    this.fallback = fallback;
+    this.contexts = used;
+  }
+
+  private make(group: readonly Entry[]): SecureContext {
+    const context = createContext(group, this.settings);
+    if (this.ticketKeys !== null) giveTicketKeys(context, this.ticketKeys);
+    return context;
+  }
+}
+
+function inOrder(sources: ReadonlyMap<string, readonly Entry[]>): Entry[] {
+  const rank = (source: string) =>
+    (precedence.indexOf(source) + precedence.length + 1) % (precedence.length + 1);
+  return [...sources].sort(([a], [b]) => rank(a) - rank(b)).flatMap(([, entries]) => entries);
+}
+
+function giveTicketKeys({ context }: SecureContext, keys: Buffer): void {
+  // Node has it on its servers only, and those that choose a context by name have many of these.
+  (context as { setTicketKeys(keys: Buffer): void }).setTicketKeys(keys);
+}
