@@ -6,6 +6,7 @@
 //   …/portico/4711/control.sock     0600
 //   …/portico/4711/workers/         0700, owned by --user
 
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -13,6 +14,7 @@ import {
   mkdirSync,
   readdirSync,
   rmdirSync,
+  rmSync,
   statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -84,6 +86,7 @@ function ready(path: string): Prepared {
 function clear(path: string): void {
   removeSocketFile(join(path, 'control.sock'));
   removeWorkerSockets(join(path, 'workers'));
+  removeCaches(join(path, 'workers'));
   // Only while they are empty: with --runtime-dir there may be files that are not ours.
   for (const dir of [join(path, 'workers'), path]) {
     try {
@@ -97,6 +100,26 @@ function clear(path: string): void {
 function removeWorkerSockets(workers: string): void {
   for (const name of namesIn(workers)) {
     if (/^\d+(-\d+)?\.sock$/.test(name)) removeSocketFile(join(workers, name));
+  }
+}
+
+/** Compiled code that workers kept for each other. Whole trees, so they are removed as whoever owns
+ *  them: a link that is put there meanwhile leads no further than that user may go anyway. */
+function removeCaches(workers: string): void {
+  const trees = ['jiti', 'compile-cache'].filter((name) => namesIn(workers).includes(name));
+  if (trees.length === 0) return;
+  const paths = trees.map((name) => join(workers, name));
+  try {
+    const { uid, gid } = lstatSync(workers);
+    if (uid === process.getuid?.()) for (const path of paths) rmSync(path, { recursive: true });
+    else {
+      const script =
+        'for (const path of process.argv.slice(1)) fs.rmSync(path, { recursive: true })';
+      const options = { uid, gid, cwd: '/', env: {}, stdio: 'ignore', timeout: 10_000 } as const;
+      spawnSync(process.execPath, ['-e', script, ...paths], options);
+    }
+  } catch {
+    // They stay, and the directory with them: nothing that a stop or a start should fail by.
   }
 }
 

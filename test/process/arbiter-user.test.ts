@@ -17,6 +17,7 @@ import {
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { giveLogFiles } from '../../src/arbiter/log-files.ts';
+import { prepareRuntimeDir } from '../../src/arbiter/runtime-dir.ts';
 import { startArbiter, tempDir, until } from '../helpers/arbiter.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -102,6 +103,30 @@ test('only plain files are given away, never what a link leads to', asRoot, (t) 
     [0, 0, 0],
   );
 });
+
+test(
+  'compiled code that workers kept is removed at the end, as the user who owns it',
+  asRoot,
+  async (t) => {
+    const dir = tempDir(t);
+    chmodSync(dir, 0o755);
+    const secret = join(dir, 'secret');
+    mkdirSync(secret);
+    writeFileSync(join(secret, 'file'), '');
+    for (const identity of [null, { uid: nobody, gid: nobody }]) {
+      const runtime = await prepareRuntimeDir(join(dir, 'run'), identity);
+      assert.ok(runtime.ok);
+      const cache = join(runtime.path, 'workers/jiti');
+      mkdirSync(cache);
+      writeFileSync(join(cache, 'app.js'), '');
+      symlinkSync(secret, join(runtime.path, 'workers/compile-cache'));
+      if (identity !== null) chownSync(cache, nobody, nobody);
+      runtime.remove();
+      assert.ok(!existsSync(runtime.path));
+      assert.ok(existsSync(join(secret, 'file')));
+    }
+  },
+);
 
 test('without root: everything works, and --user of another is refused', asNobody, async (t) => {
   const base = tempDir(t);
