@@ -19,6 +19,8 @@ export interface ChildrenOptions {
   /** The program that becomes an edge or a worker by PORTICO_ROLE. */
   readonly program: string;
   readonly identity: Identity | null;
+  /** Where stdout of the children goes; inherited where it is left out. */
+  readonly output?: 'stderr';
   onEvent(event: Event): void;
   /** Something odd that a person may want to know. */
   onNotice(text: string): void;
@@ -51,7 +53,12 @@ export function createChildren(options: ChildrenOptions): Children {
       },
       ...(identity === null ? {} : identity),
       // A worker's channel is descriptor 3: see ipc/channel.ts.
-      stdio: ['ignore', 'inherit', 'inherit', role === 'edge' ? 'ipc' : 'pipe'],
+      stdio: [
+        'ignore',
+        options.output === 'stderr' ? 2 : 'inherit',
+        'inherit',
+        role === 'edge' ? 'ipc' : 'pipe',
+      ],
       windowsHide: true,
     });
   }

@@ -10,7 +10,7 @@ export const actions = [
   {
     name: 'check',
     flags: ['--check-config'],
-    help: 'Check the settings, and that the app is there',
+    help: 'Check the settings, and that the app loads',
   },
   {
     name: 'print',

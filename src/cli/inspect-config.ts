@@ -1,15 +1,16 @@
 // --check-config and --print-config.
 
 import { hideSecrets } from '../config/assignment.ts';
+import type { Config } from '../config/config.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
-import { locateModule } from '../config/module-file.ts';
 import { settings } from '../config/settings.ts';
 import { asks, type Invocation } from './invocation.ts';
 import { divertStdout } from './own-output.ts';
 import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
+import { tryApp } from './try-app.ts';
 
-/** Leaves with 0 when all is well, else with 1. */
+/** Leaves with 0 when all is well, else with the code a start would end with. */
 export async function inspectConfig({
   app,
   flags,
@@ -17,28 +18,28 @@ export async function inspectConfig({
   const print = divertStdout();
   const cwd = startDirectory(process.env);
   const loaded = await loadConfig({ flags, app, env: process.env, cwd });
-  const problems: string[] = [];
-  if (!loaded.ok) problems.push(...loaded.problems);
-  else {
-    if (asks(flags, 'print')) await print(printed(loaded, asks(flags, 'json')));
-    if (asks(flags, 'check')) {
-      problems.push(...appProblems(loaded));
-      if (problems.length === 0) await print('portico: configuration ok\n');
-    }
-  }
-  reportProblems(problems);
+  if (!loaded.ok) fail(loaded.problems, 1);
+  if (asks(flags, 'print')) await print(printed(loaded, asks(flags, 'json')));
+  if (asks(flags, 'check')) await print(await checkApp(loaded.config));
   // A timer or a connection of the config file's would keep this process for ever.
-  process.exit(problems.length === 0 ? 0 : 1);
+  process.exit(0);
+}
+
+function fail(problems: readonly string[], exitCode: number): never {
+  reportProblems(problems);
+  process.exit(exitCode);
 }
 
 type Good = Extract<Loaded, { ok: true }>;
 
-function appProblems({ config }: Good): string[] {
+/** What to print where the app loads. */
+async function checkApp(config: Config): Promise<string> {
   // Files alone will do: a page of Portico's own stands in for the app.
-  if (config.module === null && config.static.length > 0) return [];
-  if (config.module === null) return ['No app: name it as MODULE[:EXPORT], such as app.js:app'];
-  const located = locateModule(config.module, config.chdir);
-  return 'problem' in located ? [located.problem] : [];
+  if (config.module === null && config.static.length > 0) return 'portico: configuration ok\n';
+  if (config.module === null) fail(['No app: name it as MODULE[:EXPORT], such as app.js:app'], 1);
+  const tried = await tryApp(config);
+  if (!tried.ok) fail([tried.problem], tried.exitCode);
+  return `portico: configuration ok, the app loads: ${tried.app}\n`;
 }
 
 /** One line for each setting: key, value in force, where it came from. */
