@@ -35,6 +35,7 @@ const roots = [
   'worker/thread.ts',
   'worker/welcome-app.ts',
   'certificates/make.ts',
+  'certificates/pkcs12.ts',
 ];
 
 test('each folder imports only from the folders below it', () => {

@@ -114,3 +114,22 @@ export function content(node: Node | undefined, tag: number): Buffer {
 export function is(node: Node | undefined, tag: number): node is Node {
   return node !== undefined && node.tagClass === universal && node.type === tag;
 }
+
+/** Small numbers: versions, iterations. Throws from 2^31 on, and where it is negative. */
+export function smallInteger(node: Node | undefined): number {
+  const bytes = content(node, tags.integer);
+  if (bytes.length === 0 || bytes.length > 4 || bytes[0]! > 0x7f)
+    throw new Error('expected a number below 2^31');
+  return bytes.readUIntBE(0, bytes.length);
+}
+
+/** The parts of a constructed [number]. */
+export function taggedParts(node: Node | undefined, number: number): readonly Node[] {
+  if (!isTagged(node, number) || !Array.isArray(node.value))
+    throw new Error(`expected ASN.1 [${number}]`);
+  return node.value;
+}
+/** Whether it is [number]. */
+export function isTagged(node: Node | undefined, number: number): node is Node {
+  return node !== undefined && node.tagClass === contextSpecific && node.type === number;
+}
