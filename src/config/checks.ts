@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { ciphersFault } from '../certificates/ciphers.ts';
 import { checkAccessLogFormat } from './access-log-format.ts';
 import { findGroup, findUser } from './accounts.ts';
+import { acmeFaults } from './acme-checks.ts';
 import { showBind } from './address.ts';
 import { quote } from './assignment.ts';
 import type { BindAddress, Config } from './config.ts';
@@ -51,6 +52,8 @@ export async function checkConfig(
 
   const cipherFault = config.ciphers === null ? null : ciphersFault(config.ciphers);
   if (cipherFault !== null) cannot('ciphers', config.ciphers!, cipherFault);
+
+  for (const { key, value, why } of acmeFaults(config, fileFault)) cannot(key, value, why);
 
   const formatFault = checkAccessLogFormat(config.accessLogformat);
   if (formatFault !== null) cannot('accessLogformat', config.accessLogformat, formatFault);

@@ -99,6 +99,23 @@ export interface Config {
   readonly h2c: boolean;
   readonly http2MaxConcurrentStreams: number;
 
+  // Certificates by ACME
+  /** Host names in lower case, each once; none = ACME is off. */
+  readonly acme: readonly string[];
+  readonly acmeEmail: string | null;
+  /** https URL; null = Let's Encrypt. */
+  readonly acmeDirectory: string | null;
+  readonly acmeStaging: boolean;
+  /** Absolute. */
+  readonly acmeStorage: string;
+  readonly acmeChallenges: readonly ('http-01' | 'tls-alpn-01')[];
+  readonly acmeProfile: string | null;
+  readonly acmeEabKid: string | null;
+  /** Base64url. */
+  readonly acmeEabHmacKey: string | null;
+  /** Absolute path of roots beside the usual ones, for the CA's own server. */
+  readonly acmeCaFile: string | null;
+
   // Processes
   readonly workers: number;
   readonly workerClass: WorkerClass;

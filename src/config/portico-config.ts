@@ -42,6 +42,26 @@ export interface PorticoConfig {
   readonly h2c?: boolean | undefined;
   /** Most requests of an HTTP/2 connection at a time. Default: `128`. */
   readonly http2MaxConcurrentStreams?: number | undefined;
+  /** Get and renew a certificate for HOST; repeatable. From Let’s Encrypt, unless `acmeDirectory` names another CA, whose terms of service you agree to by setting this. One certificate for each name. Without `bind`, Portico then listens on `0.0.0.0:80` and `https://0.0.0.0:443`. See [ACME](acme.md). Default: `none`. */
+  readonly acme?: string | readonly string[] | undefined;
+  /** Where the CA may write to. Default: `none`. */
+  readonly acmeEmail?: string | null | undefined;
+  /** URL of the directory of another CA. Default: `Let’s Encrypt`. */
+  readonly acmeDirectory?: string | null | undefined;
+  /** Use Let’s Encrypt’s staging service, to try things out. Its limits are high and nobody trusts its certificates. They are kept apart from real ones. Default: `off`. */
+  readonly acmeStaging?: boolean | undefined;
+  /** Directory of the account, keys and certificates. Machines that serve the same names share it (NFS will do): one gets the certificate, all serve it. Without it: `acme` in `$STATE_DIRECTORY` (systemd), in `/var/lib/portico` for root, in `$XDG_STATE_HOME/portico` or in `~/.local/state/portico`. Made with mode 0700 for the user that edges run as. Default: `chosen`. */
+  readonly acmeStorage?: string | null | undefined;
+  /** How to prove that a name is yours. For `http-01` the CA must reach a plain bind by port 80 of the name, for `tls-alpn-01` an `https://` bind by port 443. When one fails the other is tried. Default: `http-01,tls-alpn-01`. */
+  readonly acmeChallenges?: 'http-01' | 'tls-alpn-01' | readonly ('http-01' | 'tls-alpn-01')[] | undefined;
+  /** Kind of certificate, where the CA has several. Let’s Encrypt has `classic`, `tlsserver` and `shortlived`. Default: `none`. */
+  readonly acmeProfile?: string | null | undefined;
+  /** Key identifier of your account at the CA, if it wants one. External account binding (RFC 8555 section 7.3.4): ZeroSSL, Google Trust Services, Sectigo and others show both in your account there. Default: `none`. */
+  readonly acmeEabKid?: string | null | undefined;
+  /** HMAC key to acmeEabKid, better given by environment. Only used to open the account, once. Default: `none`. */
+  readonly acmeEabHmacKey?: string | null | undefined;
+  /** Root certificates to trust the CA’s server by. Beside the usual ones, for a CA of your own such as step-ca, or for Pebble. Default: `none`. */
+  readonly acmeCaFile?: string | null | undefined;
   /** Worker processes; auto: by the CPUs that may be used. `auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync`, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too. Default: `auto`. */
   readonly workers?: number | 'auto' | undefined;
   /** Async, sync (one request at a time) or threads. `async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`. Default: `async`. */

@@ -69,7 +69,8 @@ function factsOf(
     );
   // Gunicorn does so for sync; here no class at all is async, which has no use for threads.
   if (threads > 1) workerClass = 'threads';
-  return { chdir: resolve(base, chdir.value as string), cpus, workerClass, threads };
+  const acme = (settled.get('acme')!.value as readonly string[]).length > 0;
+  return { chdir: resolve(base, chdir.value as string), cpus, workerClass, threads, acme };
 }
 
 /** Freezes plain data through and through. */

@@ -7,6 +7,7 @@ export const groups = [
   'App',
   'Sockets',
   'TLS and HTTP/2',
+  'ACME',
   'Processes',
   'Connections',
   'Balancing',
@@ -26,6 +27,8 @@ export interface Facts {
   readonly cpus: number;
   readonly workerClass: Config['workerClass'];
   readonly threads: number;
+  /** Certificates are to be had by ACME. */
+  readonly acme: boolean;
 }
 
 export interface Setting<T = unknown> {

@@ -1,6 +1,7 @@
 // The settings: one table, from which flags, environment names, checks, help, --print-config and docs are made.
 
 import type { Setting } from './setting.ts';
+import { acmeSettings } from './settings/acme.ts';
 import { appSettings } from './settings/app.ts';
 import { cacheSettings } from './settings/cache.ts';
 import { compressionSettings } from './settings/compression.ts';
@@ -14,6 +15,7 @@ import { tlsSettings } from './settings/tls.ts';
 export const settings: readonly Setting[] = [
   ...appSettings,
   ...tlsSettings,
+  ...acmeSettings,
   ...processSettings,
   ...connectionSettings,
   ...staticSettings,

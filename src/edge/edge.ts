@@ -198,6 +198,7 @@ export class Edge {
       queued: this.pool.queued,
       rssBytes: process.memoryUsage.rss(),
       cache: this.cache?.stats() ?? null,
+      acme: null,
       workers: this.pool.status(),
     };
   }

@@ -25,6 +25,17 @@ const socketPaths: Check = (value) =>
 const workerShare: Check = (value) => fits(value, { id: count, inFlight: count, served: count });
 const cacheStats: Check = (value) =>
   value === null || fits(value, { hits: count, misses: count, entries: count, bytes: count });
+const acmeName: Check = (value) =>
+  fits(value, {
+    host: text,
+    phase: text,
+    notAfterMs: (at) => at === null || count(at),
+    nextTryMs: count,
+    failures: count,
+    lastError: (error) => error === null || text(error),
+  });
+const acmeNames: Check = (value) =>
+  value === null || (Array.isArray(value) && value.length <= listMax && value.every(acmeName));
 const edgeStatus: Check = (value) =>
   fits(value, {
     pid: count,
@@ -34,6 +45,7 @@ const edgeStatus: Check = (value) =>
     queued: count,
     rssBytes: count,
     cache: cacheStats,
+    acme: acmeNames,
     workers: (list) =>
       Array.isArray(list) && list.length <= listMax && list.every((share) => workerShare(share)),
   });

@@ -116,6 +116,20 @@ export interface CertificateSummary {
   readonly notAfterMs: number;
 }
 
+/** A name whose certificate is had by ACME. Times in ms since 1970. */
+export interface AcmeNameStatus {
+  readonly host: string;
+  /** waiting: another instance that shares the directory is getting it. */
+  readonly phase: 'idle' | 'waiting' | 'obtaining';
+  /** null = there is none yet. */
+  readonly notAfterMs: number | null;
+  /** When the next certificate is to be had. */
+  readonly nextTryMs: number;
+  /** In a row. */
+  readonly failures: number;
+  readonly lastError: string | null;
+}
+
 export interface EdgeStatus {
   readonly pid: number;
   readonly connections: number;
@@ -125,6 +139,8 @@ export interface EdgeStatus {
   readonly rssBytes: number;
   /** null = there is none. */
   readonly cache: CacheStats | null;
+  /** null = ACME is off. */
+  readonly acme: readonly AcmeNameStatus[] | null;
   /** In flight by worker id. */
   readonly workers: readonly {
     readonly id: number;

@@ -214,7 +214,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
       case 'report': {
         const status = {
           ...{ pid: 1, connections: 0, requestsInFlight: 0, requestsServed: 0, queued: 0 },
-          ...{ rssBytes: 0, cache: null, workers: [] },
+          ...{ rssBytes: 0, cache: null, acme: null, workers: [] },
         };
         later(edge, random.between(0, 50), () =>
           onEvent({

@@ -2,8 +2,15 @@
 
 import { resolve } from 'node:path';
 import { type AppName, appName, bindAddress, variables } from '../address.ts';
+import type { BindAddress } from '../config.ts';
 import { boolean, integer, list, optional, text } from '../kinds.ts';
 import { names, type Setting, setting } from '../setting.ts';
+
+const defaultBind: BindAddress[] = [{ kind: 'tcp', host: '127.0.0.1', port: 8000, tls: false }];
+const publicBind: BindAddress[] = [
+  { kind: 'tcp', host: '0.0.0.0', port: 80, tls: false },
+  { kind: 'tcp', host: '0.0.0.0', port: 443, tls: true },
+];
 
 /** The one setting that isn't in Config: it says where the others are. */
 const config: Setting<string | null> = {
@@ -77,13 +84,14 @@ export const appSettings: readonly Setting[] = [
     group: 'Sockets',
     short: '-b',
     kind: list(bindAddress, { repeat: true, min: 1 }),
-    default: [{ kind: 'tcp', host: '127.0.0.1', port: 8000, tls: false }],
+    default: defaultBind,
     alsoEnv: { name: 'PORT', read: (value) => `0.0.0.0:${value}` },
     help: 'HOST:PORT, :PORT, https://HOST:PORT or unix:PATH; repeatable',
     doc: '`HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `https://` before it makes TLS of it, see [TLS](tls.md); `http://` says what is so without it. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`.',
     known: 'Gunicorn `bind`, nginx `listen`',
-    finish: (addresses, { chdir }) =>
-      addresses.map((address) =>
+    finish: (addresses, { chdir, acme }) =>
+      // Named hosts are for the world, by the ports that browsers and CAs come to.
+      (acme && addresses === defaultBind ? publicBind : addresses).map((address) =>
         address.kind === 'unix' ? { ...address, path: resolve(chdir, address.path) } : address,
       ),
   }),
