@@ -3,7 +3,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { trustEntryFault } from '../http/trust.ts';
 import type { BindAddress } from './config.ts';
-import { type Kind, Unfit } from './kinds.ts';
+import { type Kind, readEntries, readParts, Unfit } from './kinds.ts';
 
 /** "HOST:PORT", "[::]:PORT", ":PORT" (all IPv4 addresses, as Gunicorn has it), "unix:PATH"; all but
  *  the last also with "https://" or "http://" before. */
@@ -83,17 +83,11 @@ export const variables: Kind<Record<string, string>> = {
   read(raw) {
     const parts = typeof raw === 'string' ? [raw] : raw;
     if (parts === null || typeof parts !== 'object') return new Unfit();
-    const pairs: (readonly [string, string])[] = [];
-    for (const part of Array.isArray(parts) ? parts.map(splitPair) : Object.entries(parts)) {
-      if (part === null) return new Unfit();
-      const [name, value] = part;
-      if (!/^[^=\0\s]+$/.test(name)) return new Unfit();
-      if (!['string', 'number', 'boolean'].includes(typeof value)) return new Unfit();
-      if (String(value).includes('\0')) return new Unfit();
-      pairs.push([name, String(value)]);
-    }
+    const pairs = Array.isArray(parts)
+      ? readParts(parts, (part: unknown) => readVariable(...splitPair(part)))
+      : readEntries(parts, readVariable);
     // fromEntries makes own properties even of "__proto__".
-    return Object.fromEntries(pairs);
+    return pairs instanceof Unfit ? pairs : Object.fromEntries(pairs);
   },
   show: (value) =>
     Object.entries(value)
@@ -101,9 +95,16 @@ export const variables: Kind<Record<string, string>> = {
       .join(', ') || 'none',
 };
 
-function splitPair(part: unknown): [string, string] | null {
-  const at = typeof part === 'string' ? part.indexOf('=') : -1;
-  return at < 1 ? null : [(part as string).slice(0, at), (part as string).slice(at + 1)];
+function readVariable(name: string, value: unknown): [string, string] | Unfit {
+  if (!/^[^=\0\s]+$/.test(name)) return new Unfit();
+  if (!['string', 'number', 'boolean'].includes(typeof value)) return new Unfit();
+  return String(value).includes('\0') ? new Unfit() : [name, String(value)];
+}
+
+function splitPair(part: unknown): [string, unknown] {
+  if (typeof part !== 'string') return ['', null];
+  const at = part.indexOf('=');
+  return at === -1 ? ['', null] : [part.slice(0, at), part.slice(at + 1)];
 }
 
 export interface AppName {

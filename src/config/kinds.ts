@@ -1,11 +1,20 @@
 // The kinds of value a setting may have: how each is read from text or from a config file, and shown.
 
-/** A value that will not do. `hint` adds to what the kind expects: "did you mean …". */
+/** A value that will not do. `hint` adds to what the kind expects: "did you mean …". Of a list, `parts`
+ *  are the items that will not do; none where it is the whole. */
 export class Unfit {
   readonly hint: string;
-  constructor(hint = '') {
+  readonly parts: readonly UnfitPart[];
+  constructor(hint = '', parts: readonly UnfitPart[] = []) {
     this.hint = hint;
+    this.parts = parts;
   }
+}
+
+interface UnfitPart {
+  /** As given. */
+  readonly raw: unknown;
+  readonly hint: string;
 }
 
 export interface Kind<T> {
@@ -21,6 +30,38 @@ export interface Kind<T> {
   read(raw: unknown): T | Unfit;
   /** For --print-config and the docs. */
   show(value: T): string;
+}
+
+/** Of a list that is wrong throughout so many items are named. */
+const unfitMax = 10;
+
+/** Reads each item; all that will not do are named, so that one look at a list is enough. */
+export function readParts<P, T>(
+  parts: readonly P[],
+  read: (part: P) => T | Unfit,
+  shown: (part: P) => unknown = (part) => part,
+): T[] | Unfit {
+  const values: T[] = [];
+  const unfit: UnfitPart[] = [];
+  for (const part of parts) {
+    const value = read(part);
+    if (value instanceof Unfit) unfit.push({ raw: shown(part), hint: value.hint });
+    else values.push(value);
+  }
+  return unfit.length > 0 ? new Unfit('', unfit.slice(0, unfitMax)) : values;
+}
+
+/** The same for the entries of a map. Shown is a map of one, as it stands in a config file. */
+export function readEntries<T>(
+  map: object,
+  read: (name: string, value: unknown) => T | Unfit,
+): T[] | Unfit {
+  const entries: [string, unknown][] = Object.entries(map);
+  return readParts(
+    entries,
+    ([name, value]) => read(name, value),
+    (entry) => Object.fromEntries([entry]),
+  );
 }
 
 const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -219,13 +260,9 @@ export function list<T>(item: Kind<T>, options: { repeat: boolean; min: number }
         : typeof raw === 'string'
           ? raw.split(',').map((part) => part.trim())
           : [raw];
-      const values: T[] = [];
-      for (const part of parts.filter((part) => part !== '')) {
-        const value = item.read(part);
-        if (value instanceof Unfit) return value;
-        values.push(value);
-      }
-      return values.length < options.min ? new Unfit() : values;
+      const given = parts.filter((part) => part !== '');
+      const values = readParts(given, (part) => item.read(part));
+      return !(values instanceof Unfit) && values.length < options.min ? new Unfit() : values;
     },
     show: (values) => values.map((value) => item.show(value)).join(',') || 'none',
   };

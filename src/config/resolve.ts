@@ -42,8 +42,11 @@ export function resolveConfig(
     const { kind } = settingsByKey.get(key)!;
     const value = kind.read(raw);
     // A value that a stronger source hides must do as well: it may be next in force.
-    if (value instanceof Unfit) problems.push(problem(key, raw, origin, kind.expected, value.hint));
-    else settled.set(key, { value, origin });
+    if (value instanceof Unfit) {
+      const whole = { raw, hint: value.hint };
+      for (const unfit of value.parts.length > 0 ? value.parts : [whole])
+        problems.push(problem(key, unfit.raw, origin, kind.expected, unfit.hint));
+    } else settled.set(key, { value, origin });
   }
   const facts = factsOf(settled, surroundings, problems);
   const config = Object.assign(

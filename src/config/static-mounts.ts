@@ -4,7 +4,18 @@ import type { Fields } from '../http/exchange.ts';
 import { fieldNameValid, fieldValueValid } from '../http/fields.ts';
 import type { StaticMount } from './config.ts';
 import { nearest } from './did-you-mean.ts';
-import { boolean, choice, duration, integer, type Kind, list, optional, Unfit } from './kinds.ts';
+import {
+  boolean,
+  choice,
+  duration,
+  integer,
+  type Kind,
+  list,
+  optional,
+  readEntries,
+  readParts,
+  Unfit,
+} from './kinds.ts';
 
 const mountExpected =
   '/prefix=DIR, where the prefix starts with "/", or { prefix, dir, … } in a config file';
@@ -191,10 +202,9 @@ export const staticMounts: Kind<StaticMount[]> = {
   read(raw) {
     const parts = typeof raw === 'string' ? raw.split(',').map((part) => part.trim()) : raw;
     if (parts === null || typeof parts !== 'object') return new Unfit();
-    const mounts = Array.isArray(parts)
-      ? parts.filter((part) => part !== '').map(readItem)
-      : Object.entries(parts).map(([prefix, value]) => readEntry(prefix, value));
-    return mounts.find((one) => one instanceof Unfit) ?? (mounts as StaticMount[]);
+    if (!Array.isArray(parts)) return readEntries(parts, readEntry);
+    const given: unknown[] = parts.filter((part) => part !== '');
+    return readParts(given, readItem);
   },
   show: (mounts) => mounts.map(showMount).join(', ') || 'none',
 };

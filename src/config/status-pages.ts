@@ -1,6 +1,6 @@
 // Reads which page stands for which error status.
 
-import { type Kind, Unfit } from './kinds.ts';
+import { type Kind, readEntries, readParts, Unfit } from './kinds.ts';
 
 const expected = 'STATUS=FILE, where STATUS is 400 to 599, 4xx or 5xx';
 
@@ -13,22 +13,25 @@ export const statusPages: Kind<Record<string, string>> = {
   read(raw) {
     const parts = typeof raw === 'string' ? raw.split(',').map((part) => part.trim()) : raw;
     if (parts === null || typeof parts !== 'object') return new Unfit();
-    const pairs = Array.isArray(parts)
-      ? parts.filter((part) => part !== '').map(split)
-      : Object.entries(parts);
-    const pages: Record<string, string> = {};
-    for (const [status, path] of pairs) {
-      if (!/^([45]\d\d|[45]xx)$/i.test(status)) return new Unfit();
-      if (typeof path !== 'string' || path === '' || path.includes('\0')) return new Unfit();
-      pages[status.toLowerCase()] = path;
-    }
-    return pages;
+    const pages = Array.isArray(parts)
+      ? readParts(
+          parts.filter((part) => part !== ''),
+          (part) => readPage(...split(part)),
+        )
+      : readEntries(parts, readPage);
+    return pages instanceof Unfit ? pages : Object.fromEntries(pages);
   },
   show: (pages) =>
     Object.entries(pages)
       .map(([status, path]) => `${status}=${path}`)
       .join(', ') || 'none',
 };
+
+function readPage(status: string, path: unknown): [string, string] | Unfit {
+  if (!/^([45]\d\d|[45]xx)$/i.test(status)) return new Unfit();
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) return new Unfit();
+  return [status.toLowerCase(), path];
+}
 
 function split(part: unknown): [string, unknown] {
   if (typeof part !== 'string') return ['', null];

@@ -23,6 +23,7 @@ import {
   text,
   Unfit,
 } from '../../src/config/kinds.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
 import { staticMount, staticMounts } from '../../src/config/static-mounts.ts';
 
 const readsAs = <T>(kind: Kind<T>, rows: readonly (readonly [unknown, T])[]) => {
@@ -276,8 +277,37 @@ test('static mounts come as /prefix=DIR or as a map', () => {
   ];
   for (const [options, hint] of hints) {
     const read = staticMounts.read({ '/a': { dir: 'x', ...(options as object) } });
-    assert.ok(read instanceof Unfit && read.hint.includes(hint), `${hint} in ${inspect(read)}`);
+    const given = read instanceof Unfit ? (read.parts[0]?.hint ?? '') : '';
+    assert.ok(given.includes(hint), `${hint} in ${inspect(read)}`);
   }
+});
+
+test('of a list each item that will not do is named, and nothing else of it', () => {
+  const given = (key: string, raw: unknown) => {
+    const origin = { from: 'file', label: 'a.yaml:1' } as const;
+    const surroundings = { cwd: '/srv', file: null, cpus: 2 };
+    return resolveConfig([{ key, raw, origin }], surroundings).problems.map((line) =>
+      line.replace(/ \(from a\.yaml:1\): expected .*?(; did you mean.*)?$/, '$1'),
+    );
+  };
+  assert.deepEqual(given('bind', [':80', '8000', ':99999']), [
+    'Cannot use bind "8000"; did you mean ":8000"?',
+    'Cannot use bind ":99999"',
+  ]);
+  assert.deepEqual(given('forwardedAllowIps', '10.0.0.1, 10.0.0.300, ::1'), [
+    'Cannot use forwardedAllowIps "10.0.0.300"',
+  ]);
+  assert.deepEqual(given('errorPages', { 404: 'a', 200: 'b' }), [
+    'Cannot use errorPages {"200":"b"}',
+  ]);
+  assert.deepEqual(given('errorPages', '404=a,x'), ['Cannot use errorPages "x"']);
+  assert.deepEqual(given('static', { '/a': 'a', b: 'c' }), ['Cannot use static {"b":"c"}']);
+  assert.deepEqual(given('env', ['A=1', 'B']), ['Cannot use env "B"']);
+  assert.deepEqual(given('env', { A: 1, PASSWORD: null, B: [] }), [
+    'Cannot use env {"PASSWORD":null}',
+    'Cannot use env {"B":[]}',
+  ]);
+  assert.equal(given('bind', new Array(1000).fill('x y')).length, 10);
 });
 
 test('variables come as NAME=VALUE or as a map, and no name is special', () => {
