@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
 import { asks, type Invocation } from './invocation.ts';
+import { misspeltCommand } from './misspelt-command.ts';
 import { divertStdout } from './own-output.ts';
 import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
@@ -19,6 +20,8 @@ export async function inspectConfig({
   const cwd = startDirectory(process.env);
   const loaded = await loadConfig({ flags, app, env: process.env, cwd });
   if (!loaded.ok) fail(loaded.problems, 1);
+  const misspelt = await misspeltCommand(app, loaded.config);
+  if (misspelt !== null) fail([misspelt], 1);
   if (asks(flags, 'print')) await print(printed(loaded, asks(flags, 'json')));
   if (asks(flags, 'check')) await print(await checkApp(loaded.config));
   // A timer or a connection of the config file's would keep this process for ever.

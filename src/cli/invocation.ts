@@ -1,5 +1,6 @@
 // What the command line asks for: one command, its arguments and flags.
 
+import { quote } from '../config/assignment.ts';
 import { nearest } from '../config/did-you-mean.ts';
 import { type ParsedFlags, parseFlags } from '../config/flags.ts';
 import { settings } from '../config/settings.ts';
@@ -21,11 +22,16 @@ export function parseInvocation(argv: readonly string[]): Invocation {
   const [first, ...more] = flags.rest;
   const command = commandNames.find((name) => name === first);
   if (command !== undefined) return { command, args: more, flags };
-  const problems = more.map(
-    (word) => `Unexpected argument ${JSON.stringify(word)}${hint(first!, more)}`,
-  );
+  const meant = first === undefined ? null : commandMeant(first);
+  const problems = more
+    .slice(flags.doubtful)
+    .map((word) => `Unexpected argument ${quote(word)}${hint(first!, more)}`);
   if (asks(flags, 'json') && !asks(flags, 'print'))
-    problems.push('Cannot use --json alone: it is for --print-config and portico status');
+    problems.push(
+      meant === null
+        ? 'Cannot use --json alone: it is for --print-config and portico status'
+        : `There is no command ${quote(first)}: did you mean portico ${meant}?`,
+    );
   return {
     command: 'run',
     app: first ?? null,
@@ -40,6 +46,12 @@ export function asks(flags: ParsedFlags, action: ActionName): boolean {
 /** "portico statsu" is an app, "portico statsu --json x" hardly. */
 function hint(first: string, more: readonly string[]): string {
   if (first === 'run' || first === 'start') return `: portico needs no "${first}"`;
-  const near = more.length === 1 ? nearest(first, commandNames) : null;
+  const near = more.length === 1 ? commandMeant(first) : null;
   return near === null ? ': one app at a time' : `: did you mean portico ${near}?`;
+}
+
+/** The command that a word looks like which is none, and no file's name either. */
+export function commandMeant(word: string): CommandName | null {
+  if (!/^[a-z-]+$/i.test(word)) return null;
+  return nearest(word, commandNames) as CommandName | null;
 }

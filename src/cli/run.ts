@@ -7,6 +7,7 @@ import { openLog } from '../telemetry/log.ts';
 import { usageText } from './help.ts';
 import type { Invocation } from './invocation.ts';
 import { type ConfigResult, loadApart } from './load-apart.ts';
+import { misspeltCommand } from './misspelt-command.ts';
 import { nodeVersionWarning } from './node-version.ts';
 import { reportProblems } from './report.ts';
 import { withStandIn } from './stand-in.ts';
@@ -30,6 +31,11 @@ export async function runServer(
   const config = withStandIn(loaded.config);
   if (config.module === null) {
     process.stderr.write(usageText());
+    return 1;
+  }
+  const misspelt = await misspeltCommand(invocation.app, config);
+  if (misspelt !== null) {
+    reportProblems([misspelt]);
     return 1;
   }
   warnOfNodeVersion(config);

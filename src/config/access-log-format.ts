@@ -1,5 +1,7 @@
 // Reads an access log format: Gunicorn's atoms, and Portico's own as `%({name}x)s`. docs/access-log.md lists them.
 
+import { nearest } from './did-you-mean.ts';
+
 /** A piece of a format. `field`: request (i) or response (o) field; `variable`: of the environment. */
 export type FormatPart =
   | { readonly kind: 'text'; readonly text: string }
@@ -52,7 +54,7 @@ export function parseAccessLogFormat(format: string): readonly FormatPart[] | st
   };
   for (const match of source.matchAll(placeholder)) {
     const between = source.slice(at, match.index);
-    if (between.includes('%')) return stray(between);
+    if (between.includes('%')) return stray(between, at);
     addText(between);
     at = match.index + match[0].length;
     if (match[1] === undefined) {
@@ -60,11 +62,11 @@ export function parseAccessLogFormat(format: string): readonly FormatPart[] | st
       continue;
     }
     const part = partOf(match[1]);
-    if (typeof part === 'string') return part;
+    if (typeof part === 'string') return `${match[0]} at character ${match.index + 1} ${part}`;
     parts.push(part);
   }
   const rest = source.slice(at);
-  if (rest.includes('%')) return stray(rest);
+  if (rest.includes('%')) return stray(rest, at);
   addText(rest);
   if (/[\0-\x1f\x7f]/.test(source)) return 'it holds a control character';
   return parts;
@@ -74,31 +76,47 @@ export function parseAccessLogFormat(format: string): readonly FormatPart[] | st
 export function checkAccessLogFormat(format: string): string | null {
   const parts = parseAccessLogFormat(format);
   if (typeof parts === 'string') return parts;
-  if (parts !== null && !parts.some((part) => part.kind !== 'text'))
-    return 'it has no atom such as %(h)s, and is neither combined nor json';
+  if (parts !== null && !parts.some((part) => part.kind !== 'text')) return withoutAtoms(format);
   return null;
 }
 
+function withoutAtoms(format: string): string {
+  if (/\$[a-z_]/.test(format))
+    return "nginx's variables are atoms here: %(h)s for $remote_addr, %({request-id}x)s for $request_id";
+  const near = nearest(format, [...Object.keys(named), 'json']);
+  if (near !== null) return `did you mean ${near}?`;
+  return 'it has no atom such as %(h)s, and is neither combined nor json';
+}
+
+/** The part, or what is wrong with it. */
 function partOf(inside: string): FormatPart | string {
   if (!inside.startsWith('{')) {
     const atom = [...atoms, ...timeAtoms].find((one) => one === inside);
     if (atom !== undefined) return { kind: 'atom', atom };
-    return `there is no atom %(${inside})s; there are ${[...atoms, ...timeAtoms].join(' ')}, {name}i, {name}o, {name}e and {name}x`;
+    return `is no atom; there are ${[...atoms, ...timeAtoms].join(' ')}, {name}i, {name}o, {name}e and {name}x`;
   }
   const name = inside.slice(1, -2);
   const letter = inside.at(-1) as string;
   if (letter === 'x') {
     const fact = facts.find((one) => one === name);
     if (fact !== undefined) return { kind: 'fact', fact };
-    return `there is no %({${name}}x)s; there are ${facts.join(', ')}`;
+    const near = nearest(name, facts);
+    const hint = near === null ? `there are ${facts.join(', ')}` : `did you mean %({${near}}x)s?`;
+    return `is no atom; ${hint}`;
   }
-  if (!(letter in fieldKinds)) return `%(${inside})s ends with none of i, o, e and x`;
-  if (name === '') return `%(${inside})s names nothing`;
+  if (!(letter in fieldKinds)) return `ends with none of i, o, e and x`;
+  if (name === '') return 'names nothing';
   const kind = fieldKinds[letter as keyof typeof fieldKinds];
   return { kind, name: kind === 'variable' ? name : name.toLowerCase() };
 }
 
-function stray(text: string): string {
+function stray(text: string, from: number): string {
   const at = text.indexOf('%');
-  return `"${text.slice(at, at + 12)}" is no atom: atoms are written %(h)s, and a percent sign %%`;
+  const place = `"${text.slice(at, at + 12)}" at character ${from + at + 1}`;
+  // Apache's "%h" and "%>s", "%{Referer}i".
+  const apache = /^%>?(?:(\{[\w-]+\}[ioe])|([a-zA-Z]))/.exec(text.slice(at));
+  const inside = apache?.[1] ?? apache?.[2];
+  if (inside !== undefined && typeof partOf(inside) !== 'string')
+    return `${place} is no atom: did you mean %(${inside})s?`;
+  return `${place} is no atom: atoms are written %(h)s, and a percent sign %%`;
 }

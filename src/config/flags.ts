@@ -16,6 +16,8 @@ export interface ParsedFlags {
   /** Names of the actions that were asked for. */
   readonly actions: ReadonlySet<string>;
   readonly rest: readonly string[];
+  /** How many of `rest` may be values of flags that nobody knows. */
+  readonly doubtful: number;
   readonly problems: readonly string[];
 }
 
@@ -38,6 +40,7 @@ export function parseFlags(argv: readonly string[], table: FlagTable): ParsedFla
   const problems: string[] = [];
   const given = new Map<string, { flag: string; raw: unknown }>();
   const queue = [...argv];
+  let doubtful = 0;
 
   while (queue.length > 0) {
     const argument = queue.shift()!;
@@ -49,7 +52,10 @@ export function parseFlags(argv: readonly string[], table: FlagTable): ParsedFla
       const { flag, attached } = split(argument);
       const meaning = meanings.get(flag);
       if (meaning === undefined) {
+        const left = queue.length;
         problems.push(unknownFlag(flag, meanings, queue, attached));
+        const isTaken = queue.length < left;
+        if (!isTaken && attached === null && queue[0]?.startsWith('-') === false) doubtful++;
       } else if (meaning.is === 'action') {
         if (attached !== null) problems.push(`Cannot use ${argument}: ${flag} takes no value`);
         actions.add(meaning.action.name);
@@ -64,7 +70,7 @@ export function parseFlags(argv: readonly string[], table: FlagTable): ParsedFla
     const label = table.within === undefined ? flag : `${flag} in ${table.within}`;
     return { key, raw, origin: { from: 'command line', label } };
   });
-  return { assignments, actions, rest, problems };
+  return { assignments, actions, rest, doubtful, problems };
 }
 
 /** All flags of a table, also for "did you mean". */

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import type { Assignment } from './assignment.ts';
+import { type Assignment, quote } from './assignment.ts';
 import { checkConfig } from './checks.ts';
 import type { Config } from './config.ts';
 import { type ConfigFile, findConfigFile, isCode, readConfigFile } from './config-file.ts';
@@ -84,9 +84,7 @@ function gather({ flags, app, env, cwd: _ }: LoadInput): {
 
 /** PORTICO_CMD_ARGS counts as the beginning of the command line, as GUNICORN_CMD_ARGS does. */
 function readCommandArgs(text: string): { assignments: Assignment[]; problems: string[] } {
-  const words = shellWords(text);
-  if (words === null)
-    return { assignments: [], problems: ['Cannot use PORTICO_CMD_ARGS: a quote is not closed'] };
+  const { words, unclosedAt } = shellWords(text);
   const parsed = parseFlags(words, { settings, actions: [], within: 'PORTICO_CMD_ARGS' });
   const [app, ...more] = parsed.rest;
   const assignments = [...parsed.assignments];
@@ -97,7 +95,13 @@ function readCommandArgs(text: string): { assignments: Assignment[]; problems: s
       origin: { from: 'command line', label: 'PORTICO_CMD_ARGS' },
     });
   const problems = parsed.problems.map((line) => `${line} (in PORTICO_CMD_ARGS)`);
-  for (const word of more) problems.push(`Unexpected argument ${word} (in PORTICO_CMD_ARGS)`);
+  for (const word of more.slice(parsed.doubtful))
+    problems.push(`Unexpected argument ${quote(word)} (in PORTICO_CMD_ARGS)`);
+  // Not quoted: it may hold a password.
+  if (unclosedAt !== null)
+    problems.push(
+      `Cannot use PORTICO_CMD_ARGS: the quote at character ${unclosedAt + 1} is not closed`,
+    );
   return { assignments, problems };
 }
 

@@ -1,10 +1,16 @@
 // Splits text into words as a POSIX shell does, without expanding anything.
 
-/** Null when a quote is not closed. */
-export function shellWords(text: string): string[] | null {
+export interface ShellWords {
+  readonly words: string[];
+  /** Where the quote is that is not closed; the words are those before it. */
+  readonly unclosedAt: number | null;
+}
+
+export function shellWords(text: string): ShellWords {
   const words: string[] = [];
   let word: string | null = null;
   let quote = '';
+  let quoteAt = 0;
   for (let at = 0; at < text.length; at++) {
     const char = text[at]!;
     if (quote === "'") {
@@ -17,6 +23,7 @@ export function shellWords(text: string): string[] | null {
       else word += char;
     } else if (char === "'" || char === '"') {
       quote = char;
+      quoteAt = at;
       word ??= '';
     } else if (char === '\\' && at + 1 < text.length) {
       word = (word ?? '') + text[++at]!;
@@ -27,7 +34,7 @@ export function shellWords(text: string): string[] | null {
       word = (word ?? '') + char;
     }
   }
-  if (quote !== '') return null;
+  if (quote !== '') return { words, unclosedAt: quoteAt };
   if (word !== null) words.push(word);
-  return words;
+  return { words, unclosedAt: null };
 }

@@ -145,6 +145,45 @@ All options:   portico --help
     });
   });
 
+  await t.test('a misspelt command is no app that fails to load', async (t) => {
+    const cwd = directoryOf(t, { 'stats.js': 'module.exports = (req, res) => res.end();' });
+    const said = async (...args: string[]) => (await portico(args, { cwd })).stderr;
+    const meant = 'portico: There is neither an app nor a command "staus": did you mean portico';
+    assert.equal(await said('staus'), `${meant} status?\n`);
+    assert.equal(await said('staus', '--check-config'), `${meant} status?\n`);
+    assert.match(await said('staus', '--json'), /^portico: There is no command "staus": did you/);
+    assert.match(
+      await said('scael', '4'),
+      /^portico: Unexpected argument "4": did you mean .* scale/,
+    );
+    assert.equal((await portico(['--check-config', 'stats'], { cwd })).code, 0);
+  });
+
+  await t.test(
+    'what follows an unknown flag may be its value: no problem of its own',
+    async (t) => {
+      const cwd = directoryOf(t, {});
+      const said = async (args: string[], env = {}) => (await portico(args, { cwd, env })).stderr;
+      const unknown = 'portico: Unknown flag --foo: see portico --help';
+      assert.equal(await said(['--foo', '3', 'app.js']), `${unknown}\n`);
+      assert.equal(await said(['app.js', '--foo', '3']), `${unknown}\n`);
+      const env = { PORTICO_CMD_ARGS: `--foo 3 app.js -b "x` };
+      const lines = [
+        `${unknown} (in PORTICO_CMD_ARGS)`,
+        'portico: -b needs a value: expected ',
+        'portico: Cannot use PORTICO_CMD_ARGS: the quote at character 20 is not closed',
+        'portico: Cannot use workers "x" (from --workers): expected ',
+      ];
+      const said2 = (await said(['--workers', 'x'], env)).split('\n');
+      for (const line of lines)
+        assert.ok(
+          said2.some((one) => one.startsWith(line)),
+          line,
+        );
+      assert.equal(said2.length, lines.length + 1, said2.join());
+    },
+  );
+
   await t.test('what is not in force of PORT does not matter', async (t) => {
     const cwd = directoryOf(t, { 'app.js': 'module.exports = (req, res) => res.end();' });
     const env = { PORT: 'tcp://10.0.0.1:80' };

@@ -77,15 +77,24 @@ test('a format that says nothing, or something unknown, is refused with a reason
   assert.equal(checkAccessLogFormat('combined'), null);
   assert.equal(checkAccessLogFormat('json'), null);
   assert.equal(checkAccessLogFormat('%(h)s 100%%'), null);
-  assert.match(checkAccessLogFormat('%(z)s') ?? '', /no atom %\(z\)s; there are h l u/);
-  assert.match(checkAccessLogFormat('%({upstrem}x)s') ?? '', /no %\(\{upstrem\}x\)s; .*upstream/);
-  assert.match(checkAccessLogFormat('%({a}y)s') ?? '', /none of i, o, e and x/);
-  assert.match(checkAccessLogFormat('%({}i)s') ?? '', /names nothing/);
-  assert.match(
-    checkAccessLogFormat('%h %l') ?? '',
-    /"%h " is no atom|"%h %l" is no atom|is no atom/,
-  );
-  assert.match(checkAccessLogFormat('combinde') ?? '', /no atom/);
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ['%(h)s %(z)s', /^%\(z\)s at character 7 is no atom; there are h l u .*, \{name\}i/],
+    [
+      '%({upstrem}x)s',
+      /^%\(\{upstrem\}x\)s at character 1 is no atom; did you mean %\(\{upstream\}x\)s\?$/,
+    ],
+    ['%({zzz}x)s', /is no atom; there are request-id, upstream, /],
+    ['%({a}y)s', /^%\(\{a\}y\)s at character 1 ends with none of i, o, e and x$/],
+    ['%({}i)s', /^%\(\{\}i\)s at character 1 names nothing$/],
+    ['a %h %l', /^"%h %l" at character 3 is no atom: did you mean %\(h\)s\?$/],
+    ['%(h)s %>s', /^"%>s" at character 7 is no atom: did you mean %\(s\)s\?$/],
+    ['%{Referer}i', /did you mean %\(\{Referer\}i\)s\?$/],
+    ['100% %(h)s', /^"% " at character 4 is no atom: atoms are written %\(h\)s, and a percent/],
+    ['$remote_addr', /^nginx's variables are atoms here: %\(h\)s/],
+    ['combinde', /^did you mean combined\?$/],
+    ['nothing', /^it has no atom/],
+  ];
+  for (const [format, why] of refused) assert.match(checkAccessLogFormat(format) ?? '', why);
   assert.match(checkAccessLogFormat('%(h)s\n') ?? '', /control character/);
 });
 

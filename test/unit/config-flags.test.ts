@@ -104,12 +104,13 @@ test('an unknown PORTICO_ name is a problem, unless someone else has a right to 
 });
 
 test('PORTICO_CMD_ARGS is split as a shell does, and nothing in it is expanded', () => {
-  assert.deepEqual(shellWords(''), []);
-  assert.deepEqual(shellWords(`  -w 4 --x='a "b" \\' "c 'd' \\" \\$ \\e" a\\ b ''e '' $HOME *`), [
+  assert.deepEqual(shellWords(''), { words: [], unclosedAt: null });
+  const { words } = shellWords(`  -w 4 --x='a "b" \\' "c 'd' \\" \\$ \\e" a\\ b ''e '' $HOME *`);
+  assert.deepEqual(words, [
     ...['-w', '4', `--x=a "b" \\`, `c 'd' " $ \\e`, 'a b', 'e', '', '$HOME', '*'],
   ]);
-  assert.equal(shellWords(`a 'b`), null);
-  assert.equal(shellWords(`a "b`), null);
+  assert.deepEqual(shellWords(`a 'b c`), { words: ['a'], unclosedAt: 2 });
+  assert.deepEqual(shellWords(`a x"b`), { words: ['a'], unclosedAt: 3 });
 });
 
 test('the nearest name is found, and only when it is near', () => {
