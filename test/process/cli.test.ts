@@ -171,7 +171,7 @@ All options:   portico --help
       const lines = [
         `${unknown} (in PORTICO_CMD_ARGS)`,
         'portico: -b needs a value: expected ',
-        'portico: Cannot use PORTICO_CMD_ARGS: the quote at character 20 is not closed',
+        'portico: Cannot use PORTICO_CMD_ARGS: the quote at character 19 is not closed',
         'portico: Cannot use workers "x" (from --workers): expected ',
       ];
       const said2 = (await said(['--workers', 'x'], env)).split('\n');
