@@ -1,7 +1,7 @@
 // The command line: argv to one command. Each command's code is loaded when it is needed.
 
+import { ownVersion } from '../telemetry/version.ts';
 import { asks, type Invocation, parseInvocation } from './invocation.ts';
-import { ownVersion } from './version.ts';
 
 /** Runs the command to its end and returns the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {

@@ -4,6 +4,7 @@ import { runArbiter } from '../arbiter/arbiter.ts';
 import type { Config } from '../config/config.ts';
 import { type LoadInput, loadConfig, runsCode } from '../config/load.ts';
 import { openLog } from '../telemetry/log.ts';
+import { ownVersion } from '../telemetry/version.ts';
 import { usageText } from './help.ts';
 import type { Invocation } from './invocation.ts';
 import { type ConfigResult, loadApart } from './load-apart.ts';
@@ -12,7 +13,6 @@ import { nodeVersionWarning } from './node-version.ts';
 import { reportProblems } from './report.ts';
 import { withStandIn } from './stand-in.ts';
 import { startDirectory } from './start-directory.ts';
-import { ownVersion } from './version.ts';
 
 type RunInvocation = Extract<Invocation, { command: 'run' }>;
 

@@ -13,6 +13,7 @@ import { connectLink } from '../link/edge-end.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
+import { AcmeLane } from './acme/lane.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
 import { Cache } from './cache/cache.ts';
@@ -37,6 +38,7 @@ interface Parts {
   readonly errorPages: ErrorPages;
   readonly compressing: Slots;
   readonly cache: Cache | null;
+  readonly acme: AcmeLane;
 }
 
 /** What is made of one set of settings. */
@@ -48,7 +50,7 @@ interface Composed {
 
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
 function compose(config: Config, parts: Parts): Composed {
-  const { pool, log, errorPages, cache } = parts;
+  const { pool, log, errorPages, cache, acme } = parts;
   const trust = createTrust(config.forwardedAllowIps);
   const statics =
     config.static.length > 0
@@ -97,7 +99,11 @@ function compose(config: Config, parts: Parts): Composed {
     new Forward(exchange, { method, target, version, fields: upstream }, pool, forwarding).run();
   }
 
-  return { handle, close: () => statics?.close() };
+  return {
+    // 0. A CA's question, before anything can lead it elsewhere.
+    handle: config.acme.length > 0 ? acme.before(handle) : handle,
+    close: () => statics?.close(),
+  };
 }
 
 /** What a response of the app meets, in order. */
@@ -132,6 +138,8 @@ export class Edge {
   /** For the https:// binds. */
   readonly certificates: CertificateStore;
   readonly compressing = new Slots();
+  /** Also answers tls-alpn-01. */
+  readonly acme: AcmeLane;
 
   private readonly log: Log;
   private readonly refusals: Refusals;
@@ -149,6 +157,8 @@ export class Edge {
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
     this.certificates = new CertificateStore(storeSettings(config));
+    this.acme = new AcmeLane(log, this.certificates);
+    const useAcme = this.acme.prepare(config);
     const errorPages = loadErrorPages(config.errorPages);
     this.cache = cacheFor(config, null);
     this.composed = this.compose(config, errorPages, this.cache);
@@ -160,6 +170,7 @@ export class Edge {
       onSettled: (exchange) => this.onSettled(exchange),
       log,
     });
+    useAcme();
   }
 
   /** New requests meet the new settings, those under way finish by the old ones, and no connection
@@ -172,6 +183,7 @@ export class Edge {
     const logsElsewhere =
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
     const accessLog = logsElsewhere ? createAccessLog(config, this.log) : this.accessLog;
+    const useAcme = this.acme.prepare(config);
     this.certificates.configure(storeSettings(config));
     // From here on nothing fails.
     this.config = config;
@@ -183,10 +195,13 @@ export class Edge {
     this.accessLog = accessLog;
     this.listenerOptions = listenerOptions(config, errorPages);
     this.pool.settings = config;
+    useAcme();
   }
 
-  listen(key: string, address: BindAddress, handle: unknown): Promise<void> {
-    return this.listener.listen(key, handle, address, this.config.backlog);
+  async listen(key: string, address: BindAddress, handle: unknown): Promise<void> {
+    // The first handshakes shall find a certificate.
+    if (address.tls) await this.acme.ready();
+    await this.listener.listen(key, handle, address, this.config.backlog);
   }
 
   status(): EdgeStatus {
@@ -198,7 +213,7 @@ export class Edge {
       queued: this.pool.queued,
       rssBytes: process.memoryUsage.rss(),
       cache: this.cache?.stats() ?? null,
-      acme: null,
+      acme: this.acme.status(),
       workers: this.pool.status(),
     };
   }
@@ -214,15 +229,17 @@ export class Edge {
 
   /** Stops accepting and finishes what is open. */
   async drain(deadlineMs: number): Promise<void> {
+    const stopped = this.acme.close();
     await this.listener.drain(deadlineMs);
+    await stopped;
     this.composed.close();
     this.refusals.close();
     this.accessLog?.flush();
   }
 
   private compose(config: Config, errorPages: ErrorPages, cache: Cache | null): Composed {
-    const { pool, log, compressing } = this;
-    return compose(config, { pool, log, errorPages, compressing, cache });
+    const { pool, log, compressing, acme } = this;
+    return compose(config, { pool, log, errorPages, compressing, cache, acme });
   }
 
   private onSettled(exchange: SettledExchange): void {

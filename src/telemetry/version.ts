@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 
 export function ownVersion(): string {
-  // dist/cli/version.js, or build/src/cli/version.js in tests.
+  // dist/telemetry/version.js, or build/src/cli/version.js in tests.
   for (const up of ['../../package.json', '../../../package.json']) {
     try {
       const { name, version } = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
