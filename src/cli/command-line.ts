@@ -22,7 +22,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     return precompress(invocation);
   }
   const { runControlCommand } = await import('./control-commands.ts');
-  return runControlCommand({ ...invocation, command: invocation.command });
+  return runControlCommand(argv, { ...invocation, command: invocation.command });
 }
 
 async function run(

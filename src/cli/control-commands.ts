@@ -5,11 +5,17 @@ import { setTimeout } from 'node:timers/promises';
 import { askArbiter } from '../arbiter/control/client.ts';
 import { purgesMax, type Reply, type Request, workersMax } from '../arbiter/control/protocol.ts';
 import { isAlive } from '../arbiter/pidfile.ts';
-import { readEnvironment } from '../config/environment.ts';
 import type { ParsedFlags } from '../config/flags.ts';
-import { settings } from '../config/settings.ts';
+import {
+  type InstanceNames,
+  type LoadedNames,
+  loadInstanceNames,
+  namedOutright,
+} from '../config/instance-names.ts';
+import { runsCode } from '../config/sources.ts';
 import { findInstance } from './find-instance.ts';
 import { asks, type CommandName, type Invocation } from './invocation.ts';
+import { loadApart } from './load-apart.ts';
 import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
 import { statusText } from './status-text.ts';
@@ -22,19 +28,20 @@ type ControlInvocation = CommandInvocation & {
 /** After its answer to `stop` the arbiter only closes what it has: milliseconds. */
 const leaveMs = 10_000;
 /** Settings that name an instance; all others are the running one's own affair. */
-const instanceKeys = ['runtimeDir', 'pid'];
+const instanceKeys = ['runtimeDir', 'pid', 'config', 'chdir'];
 
 /** Returns the exit code: 0 when what was asked for is done, else 1. */
-export async function runControlCommand(invocation: ControlInvocation): Promise<number> {
+export async function runControlCommand(
+  argv: readonly string[],
+  invocation: ControlInvocation,
+): Promise<number> {
   const { flags } = invocation;
   const { request, problems } = requestOf(invocation);
   if (request === null || problems.length > 0) return fail(problems);
-  const instance = await findInstance({
-    runtimeDir: given('runtimeDir', flags),
-    pidfile: given('pid', flags),
-    cwd: startDirectory(process.env),
-  });
-  if (!instance.ok) return fail([instance.problem]);
+  const names = await namesOfInstance(argv, flags);
+  if (!names.ok) return fail(names.problems);
+  const instance = await findInstance(names.config);
+  if (!instance.ok) return fail([instance.problem, ...names.config.doubts]);
   let reply: Reply;
   try {
     reply = await askArbiter(instance.runtimeDir, request);
@@ -128,11 +135,19 @@ function purgeOf(args: readonly string[], flags: ParsedFlags, problems: string[]
   return { request, problems };
 }
 
-/** A setting of the command line or the environment. */
-function given(key: string, flags: ParsedFlags): string | null {
-  const { assignments } = readEnvironment(process.env, settings);
-  const raw = [...assignments, ...flags.assignments].findLast((one) => one.key === key)?.raw;
-  return typeof raw === 'string' && raw !== '' ? raw : null;
+/** As the settings of a start would name it. */
+async function namesOfInstance(argv: readonly string[], flags: ParsedFlags): Promise<LoadedNames> {
+  const input = { flags, app: null, env: process.env, cwd: startDirectory(process.env) };
+  const outright = namedOutright(input);
+  if (outright !== null) return { ok: true, config: outright };
+  if (!runsCode(input)) return loadInstanceNames(input);
+  const loaded = await loadApart<InstanceNames>(argv, input.cwd);
+  const isNamed = flags.assignments.some(({ key }) => key === 'config');
+  if (loaded.ok || isNamed || input.env.PORTICO_CONFIG) return loaded;
+  // It was only found, and ended the process or hung: what else is known may do.
+  const without = { ...input, env: { ...input.env, PORTICO_CONFIG: 'none' } };
+  const rest = await loadInstanceNames(without);
+  return rest.ok ? { ok: true, config: { ...rest.config, doubts: loaded.problems } } : rest;
 }
 
 function json(reply: Extract<Reply, { ok: true }>): string {

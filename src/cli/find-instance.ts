@@ -1,25 +1,21 @@
 // Finds the running instance that a command is meant for.
 
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { findInstances, type Instance } from '../arbiter/control/client.ts';
 import { isAlive } from '../arbiter/pidfile.ts';
-
-export interface InstanceName {
-  readonly runtimeDir: string | null;
-  readonly pidfile: string | null;
-  readonly cwd: string;
-}
+import type { InstanceNames } from '../config/instance-names.ts';
 
 export type FoundInstance =
   | { readonly ok: true; readonly runtimeDir: string }
   | { readonly ok: false; readonly problem: string };
 
 /** By its runtime directory, by its pidfile, or the only one that runs. */
-export async function findInstance(name: InstanceName): Promise<FoundInstance> {
-  if (name.runtimeDir !== null) return { ok: true, runtimeDir: resolve(name.cwd, name.runtimeDir) };
+export async function findInstance(
+  name: Pick<InstanceNames, 'runtimeDir' | 'pidfile'>,
+): Promise<FoundInstance> {
+  if (name.runtimeDir !== null) return { ok: true, runtimeDir: name.runtimeDir };
   const instances = await findInstances();
-  if (name.pidfile !== null) return byPidfile(resolve(name.cwd, name.pidfile), instances);
+  if (name.pidfile !== null) return byPidfile(name.pidfile, instances);
   if (instances.length === 1) return { ok: true, runtimeDir: instances[0]!.runtimeDir };
   const fault =
     instances.length === 0
@@ -27,8 +23,8 @@ export async function findInstance(name: InstanceName): Promise<FoundInstance> {
       : `${instances.length} instances of Portico run as this user (pids ${instances.map(({ pid }) => pid).join(', ')})`;
   const how =
     instances.length === 0
-      ? 'if it was started with --runtime-dir, name that'
-      : 'name one with --pid or --runtime-dir';
+      ? 'if it was started with --runtime-dir or a config file, name that'
+      : 'name one with --pid, --runtime-dir or --config';
   return { ok: false, problem: `${fault}: ${how}` };
 }
 
@@ -38,7 +34,11 @@ function byPidfile(path: string, instances: readonly Instance[]): FoundInstance 
     text = readFileSync(path, 'utf8').trim();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return { ok: false, problem: `Cannot read the pidfile ${path} (${code})` };
+    const problem =
+      code === 'ENOENT'
+        ? `No instance of Portico runs with the pidfile ${path}: there is none`
+        : `Cannot read the pidfile ${path} (${code})`;
+    return { ok: false, problem };
   }
   const hit = instances.find(({ pid }) => String(pid) === text);
   if (hit !== undefined) return { ok: true, runtimeDir: hit.runtimeDir };

@@ -13,7 +13,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 `;
 
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
-       portico status | reload | stop | scale N | purge URL...   [--runtime-dir DIR | --pid FILE]
+       portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
 `;
 
@@ -55,8 +55,9 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
 };
 
 const instanceHelp = `
-The instance is the one with this --runtime-dir or --pid file (or PORTICO_RUNTIME_DIR, PORTICO_PID);
-without either, the only one that runs.
+The instance is the one whose --runtime-dir or --pid file the settings name: on this command line, in
+the environment (PORTICO_RUNTIME_DIR, PORTICO_PID) or in the config file, which is found as by the
+start (--config FILE, --chdir DIR). Where they name neither, it is the only one that runs.
 `;
 
 export function helpText(command: Invocation['command']): string {

@@ -2,19 +2,19 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Config } from '../config/config.ts';
 import { deepFreeze } from '../config/resolve.ts';
 
-export type ConfigResult =
-  | { readonly ok: true; readonly config: Config }
+export type LoadedApart<T> =
+  | { readonly ok: true; readonly config: T }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 /** A config file that asks a slow secret store may take a while; one that hangs must not stop reloads for ever. */
 const loadTimeoutMs = 60_000;
 const answerBytesMax = 8 * 1024 ** 2;
 
-/** Never rejects. `argv` and `cwd` are those Portico was started with. */
-export function loadApart(argv: readonly string[], cwd: string): Promise<ConfigResult> {
+/** Never rejects. `argv` and `cwd` are those Portico was started with; T is what config-role.ts prints for
+ *  such a command line. */
+export function loadApart<T>(argv: readonly string[], cwd: string): Promise<LoadedApart<T>> {
   return new Promise((done) => {
     const program = fileURLToPath(new URL('../main.js', import.meta.url));
     const child = spawn(process.execPath, [...process.execArgv, program, ...argv], {
@@ -43,10 +43,10 @@ export function loadApart(argv: readonly string[], cwd: string): Promise<ConfigR
   });
 }
 
-function readAnswer(text: string, code: number | null, signal: string | null): ConfigResult {
+function readAnswer<T>(text: string, code: number | null, signal: string | null): LoadedApart<T> {
   try {
     const answer: unknown = JSON.parse(text);
-    if (code === 0) return { ok: true, config: deepFreeze(answer as Config) };
+    if (code === 0) return { ok: true, config: deepFreeze(answer as T) };
     if (code === 1 && Array.isArray(answer)) return { ok: false, problems: answer.map(String) };
   } catch {
     // It ended before it could answer: the config file called process.exit(), or was killed.

@@ -2,12 +2,13 @@
 
 import { runArbiter } from '../arbiter/arbiter.ts';
 import type { Config } from '../config/config.ts';
-import { type LoadInput, loadConfig, runsCode } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
+import { type LoadInput, runsCode } from '../config/sources.ts';
 import { openLog } from '../telemetry/log.ts';
 import { ownVersion } from '../telemetry/version.ts';
 import { usageText } from './help.ts';
 import type { Invocation } from './invocation.ts';
-import { type ConfigResult, loadApart } from './load-apart.ts';
+import { type LoadedApart, loadApart } from './load-apart.ts';
 import { misspeltCommand } from './misspelt-command.ts';
 import { nodeVersionWarning } from './node-version.ts';
 import { reportProblems } from './report.ts';
@@ -48,8 +49,8 @@ export async function runServer(
   process.exit(code);
 }
 
-async function loadAgain(argv: readonly string[], cwd: string): Promise<ConfigResult> {
-  const loaded = await loadApart(argv, cwd);
+async function loadAgain(argv: readonly string[], cwd: string): Promise<LoadedApart<Config>> {
+  const loaded = await loadApart<Config>(argv, cwd);
   return loaded.ok ? { ok: true, config: withStandIn(loaded.config) } : loaded;
 }
 
@@ -68,7 +69,7 @@ function warnOfNodeVersion({
 }
 
 /** This process becomes the arbiter, so code of the user's must not run in it. */
-async function loadFirst(argv: readonly string[], input: LoadInput): Promise<ConfigResult> {
-  if (runsCode(input)) return loadApart(argv, input.cwd);
+async function loadFirst(argv: readonly string[], input: LoadInput): Promise<LoadedApart<Config>> {
+  if (runsCode(input)) return loadApart<Config>(argv, input.cwd);
   return loadConfig(input);
 }

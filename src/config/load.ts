@@ -2,28 +2,11 @@
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
-import { type Assignment, quote } from './assignment.ts';
 import { checkConfig } from './checks.ts';
 import type { Config } from './config.ts';
-import { type ConfigFile, findConfigFile, isCode, readConfigFile } from './config-file.ts';
 import { usableCpus } from './cpus.ts';
-import { nearest } from './did-you-mean.ts';
-import { type Environment, readEnvironment } from './environment.ts';
-import { type ParsedFlags, parseFlags } from './flags.ts';
-import { formerKeys } from './gunicorn.ts';
 import { deepFreeze, resolveConfig, type Settled } from './resolve.ts';
-import { settings, settingsByKey } from './settings.ts';
-import { shellWords } from './shell-words.ts';
-
-export interface LoadInput {
-  /** The command line's flags, and the app it named. */
-  readonly flags: ParsedFlags;
-  readonly app: string | null;
-  readonly env: Environment;
-  /** Where Portico was started. */
-  readonly cwd: string;
-}
+import { type LoadInput, readSources } from './sources.ts';
 
 export type Loaded =
   | { readonly ok: true; readonly config: Config; readonly settled: ReadonlyMap<string, Settled> }
@@ -31,20 +14,11 @@ export type Loaded =
 
 /** Never throws: all that is wrong comes back at once. */
 export async function loadConfig(input: LoadInput): Promise<Loaded> {
-  const given = gather(input);
-  const problems = [...given.problems];
-  const found = locate(given.assignments, input.cwd);
-  let file: ConfigFile | null = null;
-  if ('problem' in found) problems.push(found.problem);
-  else if (found.path !== null) {
-    const read = await readConfigFile(found.path, input.cwd);
-    if ('problem' in read) problems.push(read.problem);
-    else file = read;
-  }
-  const fromFile = file === null ? [] : fileAssignments(file, problems);
-  const resolved = resolveConfig([...fromFile, ...given.assignments], {
+  const { assignments, file, problems: given, fileProblems } = await readSources(input);
+  const problems = [...given, ...fileProblems];
+  const resolved = resolveConfig(assignments, {
     cwd: input.cwd,
-    file: file?.path ?? null,
+    file,
     cpus: usableCpus(availableParallelism(), readText),
   });
   problems.push(...resolved.problems);
@@ -52,89 +26,6 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
   problems.push(...checked.problems);
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, config: deepFreeze(checked.config), settled: resolved.settled };
-}
-
-/** Whether loading would run code of the user's, which must not happen in the arbiter's process. */
-export function runsCode(input: LoadInput): boolean {
-  const found = locate(gather(input).assignments, input.cwd);
-  return 'path' in found && found.path !== null && isCode(found.path);
-}
-
-/** All but the config file, in order of precedence. */
-function gather({ flags, app, env, cwd: _ }: LoadInput): {
-  assignments: Assignment[];
-  problems: string[];
-} {
-  const environment = readEnvironment(env, settings);
-  const inCommandArgs = readCommandArgs(env.PORTICO_CMD_ARGS ?? '');
-  const argument: Assignment[] =
-    app === null
-      ? []
-      : [{ key: 'app', raw: app, origin: { from: 'command line', label: 'the command line' } }];
-  return {
-    assignments: [
-      ...environment.assignments,
-      ...inCommandArgs.assignments,
-      ...flags.assignments,
-      ...argument,
-    ],
-    problems: [...environment.problems, ...inCommandArgs.problems, ...flags.problems],
-  };
-}
-
-/** PORTICO_CMD_ARGS counts as the beginning of the command line, as GUNICORN_CMD_ARGS does. */
-function readCommandArgs(text: string): { assignments: Assignment[]; problems: string[] } {
-  const { words, unclosedAt } = shellWords(text);
-  const parsed = parseFlags(words, { settings, actions: [], within: 'PORTICO_CMD_ARGS' });
-  const [app, ...more] = parsed.rest;
-  const assignments = [...parsed.assignments];
-  if (app !== undefined)
-    assignments.push({
-      key: 'app',
-      raw: app,
-      origin: { from: 'command line', label: 'PORTICO_CMD_ARGS' },
-    });
-  const problems = parsed.problems.map((line) => `${line} (in PORTICO_CMD_ARGS)`);
-  for (const word of more.slice(parsed.doubtful))
-    problems.push(`Unexpected argument ${quote(word)} (in PORTICO_CMD_ARGS)`);
-  // Not quoted: it may hold a password.
-  if (unclosedAt !== null)
-    problems.push(
-      `Cannot use PORTICO_CMD_ARGS: the quote at character ${unclosedAt + 1} is not closed`,
-    );
-  return { assignments, problems };
-}
-
-/** The config file: by --config or PORTICO_CONFIG, else in chdir or where Portico was started. */
-function locate(assignments: readonly Assignment[], cwd: string) {
-  const last = (key: string) => {
-    const raw = assignments.findLast((assignment) => assignment.key === key)?.raw;
-    return typeof raw === 'string' ? raw : null;
-  };
-  const named = last('config');
-  if (named === 'none') return { path: null };
-  return findConfigFile({ named, cwd, dir: resolve(cwd, last('chdir') ?? '.') });
-}
-
-function fileAssignments(file: ConfigFile, problems: string[]): Assignment[] {
-  const assignments: Assignment[] = [];
-  for (const { key, raw, line } of file.values) {
-    const label = line === null ? file.shown : `${file.shown}:${line}`;
-    // Undefined is how code says "unless": `workers: process.env.CI ? 1 : undefined`.
-    if (raw === undefined) continue;
-    if (key === 'config')
-      problems.push(`Cannot use config (from ${label}): a config file names no other`);
-    else if (!settingsByKey.has(key)) problems.push(unknownKey(key, label));
-    else assignments.push({ key, raw, origin: { from: 'file', label } });
-  }
-  return assignments;
-}
-
-function unknownKey(key: string, label: string): string {
-  const near =
-    formerKeys[key.replaceAll('_', '').toLowerCase()] ?? nearest(key, settingsByKey.keys());
-  const hint = near === null ? 'see portico --help' : `did you mean ${near}?`;
-  return `Unknown setting ${JSON.stringify(key)} (from ${label}): ${hint}`;
 }
 
 function readText(path: string): string | null {

@@ -115,7 +115,7 @@ test('without a name the only instance is asked, and of several one must be name
   const several = await portico(['stop'], { cwd: base, env });
   assert.match(
     several.stderr,
-    /^portico: \d+ instances of Portico run as this user \(pids 1, 2.*\): name one with --pid or --runtime-dir\n$/,
+    /^portico: \d+ instances of Portico run as this user \(pids 1, 2.*\): name one with --pid, --runtime-dir or --config\n$/,
   );
   assert.equal((await portico(['stop', '--pid', 'pid'], { cwd: base, env })).code, 0);
   assert.match(
@@ -129,6 +129,43 @@ test('without a name the only instance is asked, and of several one must be name
       `^portico: pid ${process.pid} \\(in .*other\\) runs, but its control socket is not in the usual place: name its --runtime-dir\n$`,
     ),
   );
+});
+
+test('the instance is the one that the config file of a start names', async (t) => {
+  const base = directoryOf(t, {
+    'site/portico.config.yaml': 'runtimeDir: run\nworkers: many\nbind: nowhere:1:2\n',
+    'site/code.mjs':
+      'console.log("hello"); setInterval(() => {}, 9e8);\nexport default { runtimeDir: "run" };',
+    'site/ends.mjs': 'process.exit(0);',
+    'site/wrong.yaml': 'workers: [\n',
+    'other/portico.config.mjs': 'process.exit(0);',
+    'pids/portico.config.toml': 'runtimeDir = "gone"\npid = "no-pid"\n',
+    'site/run/x': '',
+  });
+  const site = join(base, 'site');
+  await listen(t, join(site, 'run'), () => ({ ok: true, command: 'stop', pid: gonePid }));
+  const stop = (cwd: string, ...args: string[]) => portico(['stop', ...args], { cwd });
+  const stopped = { code: 0, stdout: 'portico: stopped\n', stderr: '' };
+  // Whatever else is wrong with a file, an instance must be found that is to be stopped.
+  assert.deepEqual(await stop(site), stopped);
+  assert.deepEqual(await stop(base, '--chdir', 'site'), stopped);
+  assert.deepEqual(await stop(base, '-c', 'site/portico.config.yaml', '--chdir', 'site'), stopped);
+  assert.deepEqual(await stop(site, '-c', 'code.mjs'), { ...stopped, stderr: 'hello\n' });
+  const other = join(base, 'other');
+  assert.deepEqual(await stop(other, '--runtime-dir', join(site, 'run')), stopped);
+
+  const wrong = async (why: RegExp, cwd: string, ...args: string[]) => {
+    const { code, stderr } = await stop(cwd, ...args);
+    assert.equal(code, 1);
+    assert.match(stderr, why);
+  };
+  await wrong(/^portico: Cannot read wrong\.yaml:/, site, '-c', 'wrong.yaml');
+  await wrong(/^portico: Cannot load the settings: the process ended/, site, '-c', 'ends.mjs');
+  await wrong(/^portico: No config file at .*nope/, site, '-c', 'nope');
+  const pids = join(base, 'pids');
+  await wrong(/^portico: No answer from .*pids\/gone: no instance runs there/, pids);
+  // What is named on the command line counts for more than a file.
+  await wrong(/with the pidfile .*pids\/here: there is none/, pids, '--pid', 'here');
 });
 
 test('a command with what it cannot use says so', async (t) => {

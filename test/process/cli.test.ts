@@ -16,7 +16,7 @@ test('the command line', tests, async (t) => {
       code: 1,
       stdout: '',
       stderr: `Usage: portico [OPTIONS] MODULE[:EXPORT]
-       portico status | reload | stop | scale N | purge URL...   [--runtime-dir DIR | --pid FILE]
+       portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
 
 Serve an app:  portico app.js:app
