@@ -1,12 +1,12 @@
 // Runs the comparison and writes a table and bench/results/latest.json:
-// npm run bench -- [--seconds 5] [--rounds 3] [--only hello,json] [--peers portico,nginx] [--no-bars] [--no-idle]
+// npm run bench -- [--seconds 1] [--rounds 9] [--only hello,json] [--only =hello] [--peers portico,nginx] [--no-bars] [--no-idle]
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { edgeMemory, idleConnectionCost } from './idle.ts';
 import { downloadOverAndOver, type LoadResult, runWrk } from './load.ts';
-import { has, type Peer, peers } from './peers.ts';
+import { has, type Peer, peers, type Running } from './peers.ts';
 import { cpuBetween, sampleTree } from './proc.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { staticScenarios } from './static-scenarios.ts';
@@ -22,8 +22,8 @@ interface Row extends LoadResult {
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '9' },
     only: { type: 'string', default: '' },
     peers: { type: 'string', default: '' },
     workers: { type: 'string', default: '2' },
@@ -49,18 +49,7 @@ async function main(): Promise<number> {
       console.log(`skipped: ${peer.name} (no ${peer.needs} here)`);
   }
   for (const scenario of chosen) {
-    const runs = new Map<Peer, Row[]>();
-    for (let round = 0; round < Number(options.rounds); round++) {
-      // One after another in each round, so that a change of the machine's speed meets all alike.
-      for (const peer of scenario.isStatic ? staticPeers : peers) {
-        if (!matches(peer.name, options.peers)) continue;
-        if (peer.needs && !has(peer.needs)) continue;
-        if (scenario.gzip && !peer.gzips) continue;
-        if (scenario.cache && !peer.caches) continue;
-        runs.set(peer, [...(runs.get(peer) ?? []), await measure(scenario, peer)]);
-      }
-    }
-    const medians = [...runs.values()].map(median);
+    const medians = (await compare(scenario)).map(median);
     rows.push(...medians);
     printTable(scenario.name, medians);
   }
@@ -73,22 +62,45 @@ async function main(): Promise<number> {
   return options['no-bars'] ? 0 : checkBars(chosen, rows, idleBytes);
 }
 
-async function measure(scenario: Scenario, peer: Peer): Promise<Row> {
-  const server = await peer.start(scenario.app, {
-    workers: Number(options.workers),
-    accessLog: scenario.accessLog,
-    gzip: scenario.gzip ?? false,
-    cache: scenario.cache ?? false,
-  });
+/** The rows of each peer. All are started and warm before the first is measured, and then take turns
+ *  for a moment each: a change of the machine's speed meets all alike. */
+async function compare(scenario: Scenario): Promise<Row[][]> {
+  const wanted = (scenario.isStatic ? staticPeers : peers).filter(
+    (peer) =>
+      matches(peer.name, options.peers) &&
+      (peer.needs === null || has(peer.needs)) &&
+      (!scenario.gzip || peer.gzips) &&
+      (!scenario.cache || peer.caches),
+  );
+  const runs: { peer: Peer; server: Running; rows: Row[] }[] = [];
+  const connections = Number(options.connections);
+  try {
+    for (const peer of wanted) {
+      const server = await peer.start(scenario.app, {
+        workers: Number(options.workers),
+        accessLog: scenario.accessLog,
+        gzip: scenario.gzip ?? false,
+        cache: scenario.cache ?? false,
+      });
+      runs.push({ peer, server, rows: [] });
+      // Until all code is compiled, and each of many files was asked for twice.
+      const seconds = scenario.load.fileCount === undefined ? 4 : 6;
+      await runWrk(server.origin, scenario.load, { connections, seconds });
+    }
+    for (let round = 0; round < Number(options.rounds); round++)
+      for (const { peer, server, rows } of runs) rows.push(await measure(scenario, peer, server));
+  } finally {
+    for (const { server } of runs) await server.stop();
+  }
+  return runs.map(({ rows }) => rows);
+}
+
+async function measure(scenario: Scenario, peer: Peer, server: Running): Promise<Row> {
   const download = scenario.beside ? downloadOverAndOver(server.origin, scenario.beside) : null;
   try {
-    const connections = Number(options.connections);
-    // Until each of many files was asked for twice.
-    const warmSeconds = scenario.load.fileCount === undefined ? 2 : 6;
-    await runWrk(server.origin, scenario.load, { connections, seconds: warmSeconds });
     const before = server.pids.flatMap((pid) => sampleTree(pid));
     const result = await runWrk(server.origin, scenario.load, {
-      connections,
+      connections: Number(options.connections),
       seconds: Number(options.seconds),
     });
     const after = server.pids.flatMap((pid) => sampleTree(pid));
@@ -102,7 +114,6 @@ async function measure(scenario: Scenario, peer: Peer): Promise<Row> {
     };
   } finally {
     if (download !== null) console.log(`  ${peer.name}: ${await download.stop()} beside`);
-    await server.stop();
   }
 }
 
@@ -182,6 +193,12 @@ function checkBars(chosen: readonly Scenario[], rows: readonly Row[], idleBytes:
   return missed > 0 ? 1 : 0;
 }
 
+/** One of the parts between commas is in the name, or is "=" and the whole name. */
 function matches(name: string, wanted: string): boolean {
-  return wanted === '' || wanted.split(',').some((part) => name.includes(part));
+  return (
+    wanted === '' ||
+    wanted
+      .split(',')
+      .some((part) => (part.startsWith('=') ? name === part.slice(1) : name.includes(part)))
+  );
 }

@@ -45,7 +45,7 @@ const gzip = ['Accept-Encoding: gzip'];
 
 export const scenarios: readonly Scenario[] = [
   { ...plain, name: 'hello', load: { path: '/' }, bars },
-  { ...plain, name: 'hello, browser fields', load: { path: '/', fields: browserFields }, bars },
+  { ...plain, name: 'hello with browser fields', load: { path: '/', fields: browserFields }, bars },
   { ...plain, name: 'hello, access log', load: { path: '/' }, accessLog: true },
   { ...plain, name: 'json 10 KB', load: { path: '/json' } },
   { ...plain, name: 'body 1 MB', load: { path: '/megabyte' } },

@@ -1,7 +1,7 @@
 // The edge, composed: the steps a request meets, in order, and the parts they use.
 
 import type { BindAddress, Config } from '../config/config.ts';
-import type { ClientFacts, Exchange, Handle } from '../http/exchange.ts';
+import type { ClientFacts, Exchange, Fields, Handle } from '../http/exchange.ts';
 import {
   createTrust,
   forwardedRequestId,
@@ -93,10 +93,19 @@ function compose(config: Config, parts: Parts): Composed {
 
   // 4. The app.
   function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
-    const { request, client, requestId } = exchange;
-    const { method, target, version } = request;
-    const upstream = upstreamFields({ request, peer, client, requestId, trusted, forwarded });
-    new Forward(exchange, { method, target, version, fields: upstream }, pool, forwarding).run();
+    const { request, client } = exchange;
+    const { method, target, version, fields } = request;
+    // Of a request that came before: the peer is its connection's, so all else is the same too.
+    const repeats = request.repeats?.fields === fields ? request.repeats : null;
+    let shared = repeats === null ? null : repeats.upstreamBy(forwarding);
+    let upstream: Fields;
+    if (shared !== null) upstream = shared.fields;
+    else {
+      upstream = upstreamFields({ fields, peer, client, trusted, forwarded });
+      if (repeats !== null) shared = repeats.keepUpstream(upstream, forwarding);
+    }
+    const head = { method, target, version, fields: upstream, repeats: null, shared };
+    new Forward(exchange, head, pool, forwarding).run();
   }
 
   return {

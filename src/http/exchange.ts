@@ -14,6 +14,7 @@
 
 import type { Failure } from '../errors/failure.ts';
 import type { PreparedHead } from './prepared-head.ts';
+import type { RepeatedFields, SharedFields } from './repeated-fields.ts';
 
 /** Field names and values in turn, in the order and spelling received: [name, value, name, value]. */
 export type Fields = string[];
@@ -31,6 +32,10 @@ export interface RequestHead {
   /** Latin-1 strings: one character is one byte on the wire. Validated: no CR, LF, NUL or other
    *  control byte but tab. */
   readonly fields: Fields;
+  /** Where these very `fields` came before on the connection: what is known of them already. */
+  readonly repeats?: RepeatedFields | null;
+  /** Where other requests have these very `fields` as well. */
+  readonly shared?: SharedFields | null;
 }
 
 /** How the request's content is framed: none, so many bytes, or unknown until it ends. */

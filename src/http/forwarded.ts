@@ -3,7 +3,7 @@
 // trusted proxy.
 
 import { isIP } from 'node:net';
-import type { ClientFacts, Fields, RequestHead } from './exchange.ts';
+import type { ClientFacts, Fields } from './exchange.ts';
 import {
   fieldValue,
   fieldValues,
@@ -100,12 +100,12 @@ export function forwardedRequestId(fields: Fields): string | null {
 }
 
 export interface UpstreamOptions {
-  readonly request: RequestHead;
+  /** As received. */
+  readonly fields: Fields;
   /** As the socket says. */
   readonly peer: ClientFacts;
   /** As resolveClient() says. */
   readonly client: ClientFacts;
-  readonly requestId: string;
   /** Whether the peer is a trusted proxy. */
   readonly trusted: boolean;
   /** Also send Forwarded. */
@@ -123,12 +123,13 @@ interface Seen {
 }
 
 /**
- * The fields to send to the app: hop-by-hop ones off, those about the client replaced by ours.
+ * The fields to send to the app: hop-by-hop ones off, those about the client replaced by ours, but
+ * for X-Request-Id: it is another one each time, and whoever calls the app adds it.
  * X-Real-IP is always the address resolveClient() found; a trusted proxy's own is not passed on, for
  * many proxies let a client's through.
  */
 export function upstreamFields(options: UpstreamOptions): Fields {
-  const fields = options.request.fields;
+  const { fields } = options;
   const seen: Seen = {
     host: '',
     named: null,
@@ -243,7 +244,6 @@ function addOwn(fields: Fields, seen: Seen, options: UpstreamOptions): void {
     seen.forwardedPort !== '' ? seen.forwardedPort : portFor(host, client),
   );
   if (client.address !== '') fields.push('X-Real-IP', client.address);
-  fields.push('X-Request-Id', options.requestId);
   if (options.forwarded) fields.push('Forwarded', append(seen.forwarded, element(peer, host)));
   else if (seen.forwarded !== '') fields.push('Forwarded', seen.forwarded);
 }

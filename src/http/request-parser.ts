@@ -25,6 +25,7 @@ import { HeadDraft, type ParserLimits } from './head-draft.ts';
 import { linesEnd } from './head-end.ts';
 import { type RequestFraming, settleFacts } from './head-facts.ts';
 import { PendingLine } from './pending-line.ts';
+import type { FieldMemory } from './repeated-fields.ts';
 import { failFirstByte, failTooLong, readRequestLine } from './request-line.ts';
 import { CR, hexValue, isTokenByte, LF } from './tokens.ts';
 
@@ -37,6 +38,8 @@ export interface ParserEvents {
   /** A piece of content: a view into the pushed bytes; of small chunks a copy, gathered. */
   onData(chunk: Buffer): void;
   onEnd(trailers: Fields): void;
+  /** What came before on the connection; without it nothing is remembered. */
+  readonly memory?: FieldMemory | null;
 }
 
 /** idle: no byte of a message seen; head and body: in the midst of one; done: next() is due. */
@@ -145,14 +148,40 @@ export class RequestParser {
   /** Takes the whole lines that begin at `start`; keeps the beginning of one that is not whole. */
   private takeLines(chunk: Buffer, start: number): number {
     const isFirstLine = this.phase === REQUEST_LINE;
+    if (isFirstLine && this.events.memory?.isEmpty === false) {
+      const next = this.takeRepeated(chunk, start, this.events.memory);
+      if (next !== start) return next;
+    }
     const end = linesEnd(chunk, start, isFirstLine, this.limits.permitBareLf);
     if (end === start) return this.keep(chunk, start);
     return this.readLines(chunk, chunk.toString('latin1', start, end), start, end);
   }
 
+  /** Takes a head whose field lines are those of the one before; `start`: it is none. */
+  private takeRepeated(chunk: Buffer, start: number, memory: FieldMemory): number {
+    const fieldsAt = chunk.indexOf(LF, start) + 1;
+    if (fieldsAt === 0) return start;
+    const known = memory.find(chunk, fieldsAt, this.limits);
+    if (known === null) return start;
+    const draft = new HeadDraft(this.limits, false);
+    const line = chunk.toString('latin1', start, fieldsAt);
+    // What is odd about the line is said where all lines are read.
+    if (readRequestLine(draft, chunk, line, start, start) !== fieldsAt || !isUsual(draft))
+      return start;
+    const { method, target, version } = draft;
+    const { fields, framing } = known;
+    this.current = 'body';
+    this.phase = CONTENT;
+    this.remaining = 0;
+    this.events.onHead({ method, target, version, fields, repeats: known, shared: null }, framing);
+    this.finish([]);
+    return fieldsAt + known.length;
+  }
+
   /** Reads whole lines of a head or of trailers, of which `text` is the Latin-1 form. */
   private readLines(bytes: Buffer, text: string, start: number, end: number): number {
     let at = start;
+    let fieldsAt = -1;
     if (this.phase === REQUEST_LINE) {
       at = this.skipEmptyLines(bytes, start, end);
       if (at === -1 || at === end) return at;
@@ -161,12 +190,16 @@ export class RequestParser {
       at = readRequestLine(this.draft, bytes, text, start, at);
       if (at === -1) return this.failDraft();
       this.phase = FIELDS;
+      fieldsAt = at;
     }
     const draft = this.draft!;
     at = readFieldLines(draft, bytes, text, start, at, end);
     if (at === -1) return this.failDraft();
     if (!draft.complete) return at;
-    if (!draft.isTrailers) return this.finishHead(draft) ? at : -1;
+    if (!draft.isTrailers) {
+      const lines = fieldsAt === -1 ? null : bytes.subarray(fieldsAt, at);
+      return this.finishHead(draft, lines) ? at : -1;
+    }
     this.finish(withoutForbiddenTrailers(draft.fields));
     return at;
   }
@@ -184,7 +217,8 @@ export class RequestParser {
     return at;
   }
 
-  private finishHead(draft: HeadDraft): boolean {
+  /** `lines`: the field lines, if they came in one piece. */
+  private finishHead(draft: HeadDraft, lines: Uint8Array | null): boolean {
     const framing = settleFacts(draft);
     if (framing === null) {
       this.failDraft();
@@ -201,7 +235,9 @@ export class RequestParser {
       this.phase = CONTENT;
       this.remaining = bodyLength;
     }
-    this.events.onHead({ method, target, version, fields }, framing);
+    if (lines !== null && bodyLength === 0 && framing.upgrade === null && isUsual(draft))
+      this.events.memory?.note(lines, fields, framing, this.limits);
+    this.events.onHead({ method, target, version, fields, repeats: null, shared: null }, framing);
     if (bodyLength === 0) this.finish([]);
     return true;
   }
@@ -385,4 +421,9 @@ export class RequestParser {
     this.current = 'failed';
     return -1;
   }
+}
+
+/** The fields mean what they say whatever the rest of the request line is. */
+function isUsual(draft: HeadDraft): boolean {
+  return draft.form === 'origin' && draft.version === '1.1';
 }

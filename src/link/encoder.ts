@@ -1,6 +1,7 @@
 // Turns frames into bytes in one growing, reused buffer: the batch that goes to the kernel next.
 
 import type { Fields } from '../http/exchange.ts';
+import { type EncodedFields, ownCopy, type SharedFields } from '../http/repeated-fields.ts';
 import { writeLatin1 } from './latin1.ts';
 import type { LinkRequest } from './link.ts';
 import * as wire from './protocol.ts';
@@ -106,9 +107,11 @@ export class Encoder {
       client.peerAddress +
       client.localAddress;
     for (let index = 0; index < tlsStrings.length; index++) text += tlsStrings[index];
-    for (let index = 0; index < fields.length; index++) text += fields[index];
+    const shared = request.shared?.fields === fields ? encoded(request.shared) : null;
+    if (shared === null) for (let index = 0; index < fields.length; index++) text += fields[index];
+    const sharedBytes = shared === null ? 0 : shared.text.length;
     const fixed = wire.FRAME_HEADER_BYTES + REQUEST_FIXED_BYTES;
-    if (!this.fits(fixed, count, text.length)) return false;
+    if (!this.fits(fixed, count, text.length + sharedBytes)) return false;
 
     const start = this.length;
     const { buffer } = this;
@@ -128,8 +131,17 @@ export class Encoder {
     at = putLength(buffer, at, client.peerAddress.length);
     at = putLength(buffer, at, client.localAddress.length);
     at = putLengths(buffer, at, tlsStrings);
-    at = putLengths(buffer, at, fields);
-    this.finish(start, at, text, stream, wire.REQUEST | (end ? wire.FLAG_END : 0));
+    const typeAndFlags = wire.REQUEST | (end ? wire.FLAG_END : 0);
+    if (shared === null) {
+      at = putLengths(buffer, at, fields);
+      this.finish(start, at, text, stream, typeAndFlags);
+      return true;
+    }
+    buffer.set(shared.lengths, at);
+    at += shared.lengths.length;
+    at += writeLatin1(buffer, text, at);
+    buffer.set(shared.text, at);
+    this.finish(start, at + sharedBytes, '', stream, typeAndFlags);
     return true;
   }
 
@@ -264,7 +276,7 @@ export class Encoder {
   }
 
   private finish(start: number, at: number, text: string, stream: number, type: number): void {
-    this.length = at + writeLatin1(this.buffer, text, at);
+    this.length = text === '' ? at : at + writeLatin1(this.buffer, text, at);
     putHeader(this.buffer, start, this.length - start - wire.FRAME_HEADER_BYTES, type, stream);
     this.lastAt = start;
     this.lastStream = stream;
@@ -289,6 +301,16 @@ export class Encoder {
 }
 
 const none: string[] = [];
+
+function encoded(shared: SharedFields): EncodedFields {
+  if (shared.encoded !== null) return shared.encoded;
+  const { fields } = shared;
+  const lengths = Buffer.allocUnsafe(5 * fields.length);
+  const end = putLengths(lengths, 0, fields);
+  const text = ownCopy(Buffer.from(fields.join(''), 'latin1'));
+  shared.encoded = { lengths: ownCopy(lengths.subarray(0, end)), text };
+  return shared.encoded;
+}
 
 // By hand, not buffer.writeUInt16LE and the like: those check type and range on each call, and
 // throw, at 5 to 10 times the cost. Stores into a byte array keep the low 8 bits by themselves.

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ClientFacts, Fields, HttpVersion } from '../../src/http/exchange.ts';
+import type { ClientFacts, Fields } from '../../src/http/exchange.ts';
 import {
   createTrust,
   forwardedRequestId,
@@ -208,15 +208,9 @@ interface Told {
 function told(options: Told): Record<string, string> {
   const own = { ...peer, ...options.peer };
   const fields = upstreamFields({
-    request: {
-      method: 'GET',
-      target: '/',
-      version: '1.1' satisfies HttpVersion,
-      fields: options.fields,
-    },
+    fields: options.fields,
     peer: own,
     client: { ...own, ...options.client },
-    requestId: 'id-1',
     trusted: options.trusted ?? false,
     forwarded: options.forwarded ?? false,
   });
@@ -235,7 +229,6 @@ const added = {
   'X-Forwarded-Host': 'a.example',
   'X-Forwarded-Port': '8000',
   'X-Real-IP': '10.0.0.1',
-  'X-Request-Id': 'id-1',
 };
 const host = ['Host', 'a.example'];
 

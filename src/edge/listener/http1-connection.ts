@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
 import type { ClientFacts, Fields, RequestHead, TlsFacts } from '../../http/exchange.ts';
+import { FieldMemory } from '../../http/repeated-fields.ts';
 import type { ParserEvents, RequestFraming } from '../../http/request-parser.ts';
 import {
   DISCARD_BYTES_MAX,
@@ -40,6 +41,7 @@ export class Http1Connection implements ParserEvents {
   readonly hub: Hub;
   readonly socket: Socket;
   readonly output: Output;
+  readonly memory = new FieldMemory();
   phase: Phase = 'fresh';
   /** When fresh, idle, head, discard or linger has lasted too long. */
   deadlineMs: number;

@@ -2,6 +2,7 @@
 // keep-alive connection holds none.
 
 import type { Fields, RequestHead } from '../../http/exchange.ts';
+import type { FieldMemory } from '../../http/repeated-fields.ts';
 import {
   type ParserEvents,
   type ParserLimits,
@@ -21,6 +22,10 @@ export class ParserLoan implements ParserEvents {
   constructor(limits: ParserLimits) {
     this.limits = limits;
     this.parser = new RequestParser(limits, this);
+  }
+
+  get memory(): FieldMemory | null {
+    return this.reader?.memory ?? null;
   }
 
   onHead(head: RequestHead, framing: RequestFraming): void {
