@@ -16,6 +16,14 @@ export interface RequestFraming {
   readonly upgrade: string | null;
 }
 
+/** Of a head that could not be read. */
+export const unknownFraming: RequestFraming = {
+  bodyLength: 0,
+  keepAlive: false,
+  expectsContinue: false,
+  upgrade: null,
+};
+
 /** Notes a field that means something to us; false with `draft.failure` set if it must not be so. */
 export function noteField(draft: HeadDraft, name: string, value: string): boolean {
   if (draft.isTrailers) return true;

@@ -5,7 +5,7 @@
 // (RFC 7541); in HTTP/1.1 the bytes come again, and comparing them costs a tenth of reading them.
 
 import type { Fields } from './exchange.ts';
-import type { ParserLimits } from './head-draft.ts';
+import type { HeadDraft, ParserLimits } from './head-draft.ts';
 import type { RequestFraming } from './head-facts.ts';
 
 /** Longer ones are not kept: a connection that waits would hold too much. */
@@ -99,4 +99,9 @@ export function ownCopy(bytes: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
   return copy;
+}
+
+/** Whether the fields mean what they say: the rest of the request line does not change it. */
+export function isUsual(draft: HeadDraft): boolean {
+  return draft.form === 'origin' && draft.version === '1.1';
 }

@@ -18,38 +18,20 @@ import {
   digitsEnd,
   hexNumber,
 } from './chunk-line.ts';
-import type { Fields, RequestHead } from './exchange.ts';
+import type { Fields } from './exchange.ts';
 import { readFieldLines } from './field-lines.ts';
 import { withoutForbiddenTrailers } from './fields.ts';
 import { HeadDraft, type ParserLimits } from './head-draft.ts';
 import { linesEnd } from './head-end.ts';
-import { type RequestFraming, settleFacts } from './head-facts.ts';
+import { settleFacts } from './head-facts.ts';
+import type { ParserEvents, ParserState, StartedRequest } from './parser-events.ts';
 import { PendingLine } from './pending-line.ts';
-import type { FieldMemory } from './repeated-fields.ts';
+import { type FieldMemory, isUsual } from './repeated-fields.ts';
 import { failFirstByte, failTooLong, readRequestLine } from './request-line.ts';
 import { CR, hexValue, isTokenByte, LF } from './tokens.ts';
 
 export type { ParserLimits } from './head-draft.ts';
 export type { RequestFraming } from './head-facts.ts';
-
-/** Called from within push(); they must call neither push() nor next(). */
-export interface ParserEvents {
-  onHead(head: RequestHead, framing: RequestFraming): void;
-  /** A piece of content: a view into the pushed bytes; of small chunks a copy, gathered. */
-  onData(chunk: Buffer): void;
-  onEnd(trailers: Fields): void;
-  /** What came before on the connection; without it nothing is remembered. */
-  readonly memory?: FieldMemory | null;
-}
-
-/** idle: no byte of a message seen; head and body: in the midst of one; done: next() is due. */
-export type ParserState = 'idle' | 'head' | 'body' | 'done' | 'failed';
-
-/** What is known of the message when it fails, for the log; '' = not read yet. */
-export interface StartedRequest {
-  readonly method: string;
-  readonly target: string;
-}
 
 /** Empty lines ignored before a request line: RFC 9112 section 2.2 asks for one at least; old
  *  clients send one after a POST. Without a limit they would be a way to send for ever. */
@@ -169,11 +151,10 @@ export class RequestParser {
     if (readRequestLine(draft, chunk, line, start, start) !== fieldsAt || !isUsual(draft))
       return start;
     const { method, target, version } = draft;
-    const { fields, framing } = known;
+    const { fields } = known;
     this.current = 'body';
-    this.phase = CONTENT;
-    this.remaining = 0;
-    this.events.onHead({ method, target, version, fields, repeats: known, shared: null }, framing);
+    const head = { method, target, version, fields, repeats: known, shared: null };
+    this.events.onHead(head, known.framing);
     this.finish([]);
     return fieldsAt + known.length;
   }
@@ -228,13 +209,9 @@ export class RequestParser {
     this.draft = null;
     this.pending = null;
     this.current = 'body';
-    const bodyLength = framing.bodyLength;
-    if (bodyLength === 'unknown') {
-      this.phase = CHUNK_SIZE;
-    } else {
-      this.phase = CONTENT;
-      this.remaining = bodyLength;
-    }
+    const { bodyLength } = framing;
+    this.phase = bodyLength === 'unknown' ? CHUNK_SIZE : CONTENT;
+    if (bodyLength !== 'unknown') this.remaining = bodyLength;
     if (lines !== null && bodyLength === 0 && framing.upgrade === null && isUsual(draft))
       this.events.memory?.note(lines, fields, framing, this.limits);
     this.events.onHead({ method, target, version, fields, repeats: null, shared: null }, framing);
@@ -296,11 +273,10 @@ export class RequestParser {
   /** Reads a size line that is more than a size, or wrong; its LF is at `lf`. */
   private readChunkLine(bytes: Buffer, start: number, lf: number): boolean {
     const lineBytes = lf - start - (bytes[lf - 1] === CR ? 1 : 0);
-    let fault: string | null = null;
     if (hexValue[bytes[start]!] !== 255 && lineBytes > CHUNK_LINE_BYTES_MAX) {
       return this.failLineTooLong() !== -1;
     }
-    fault = chunkLineFault(bytes, start, lf);
+    let fault = chunkLineFault(bytes, start, lf);
     const sizeEnd = digitsEnd(bytes, start);
     this.extensionBytes += lineBytes - (sizeEnd - start);
     if (fault === null && this.extensionBytes > CHUNK_EXTENSIONS_BYTES_MAX) {
@@ -421,9 +397,4 @@ export class RequestParser {
     this.current = 'failed';
     return -1;
   }
-}
-
-/** The fields mean what they say whatever the rest of the request line is. */
-function isUsual(draft: HeadDraft): boolean {
-  return draft.form === 'origin' && draft.version === '1.1';
 }

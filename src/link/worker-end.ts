@@ -178,8 +178,6 @@ class WorkerEnd implements WorkerLink, ExchangeOwner, FrameSink {
       this.onBroken(`REQUEST on stream ${id}, which is in use`);
       return;
     }
-    // Left out by the edge, for it would make each request's fields others.
-    open.request.fields.push('X-Request-Id', open.requestId);
     const exchange = new WorkerExchange(this, id, open, end, this.peerWindowBytes, this.nowMs);
     this.slots[id] = exchange;
     this.inFlight += 1;

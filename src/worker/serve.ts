@@ -56,6 +56,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     taken += 1;
     takenMs = performance.now();
     options.onTaken(taken);
+    // Left out by the edge, whose fields are the same from one request to the next without it.
+    exchange.request.fields.push('X-Request-Id', exchange.requestId);
     options.handle(exchange);
   };
   const server = net.createServer((socket) => {

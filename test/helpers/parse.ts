@@ -1,9 +1,9 @@
 // Feeds bytes to the request parser, whole or in pieces, and writes down what it says.
 
 import type { Fields, RequestHead } from '../../src/http/exchange.ts';
+import type { ParserState } from '../../src/http/parser-events.ts';
 import {
   type ParserLimits,
-  type ParserState,
   type RequestFraming,
   RequestParser,
 } from '../../src/http/request-parser.ts';

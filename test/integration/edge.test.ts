@@ -28,7 +28,7 @@ test('a request goes through edge and link to a worker and its answer comes back
   const names = fields.filter((_, index) => index % 2 === 0);
   assert.ok(!names.includes('X-Drop') && !names.includes('Connection'));
   assert.equal(fields[fields.indexOf('X-Forwarded-For') + 1], '127.0.0.1');
-  assert.equal(fields[fields.indexOf('X-Request-Id') + 1], response.fields.get('x-request-id'));
+  assert.equal(worker.taken[0]!.exchange.requestId, response.fields.get('x-request-id'));
 });
 
 test('the request id and the client are taken from a trusted proxy only', async (t) => {

@@ -4,15 +4,17 @@
 //           ├▶ head ──▶ busy ── answered ──▶ idle ◀───────────────────────────┘
 //   idle ───┘            └── answered, to be closed ──▶ linger ──▶ closed
 //
-// Any phase goes to closed when the socket closes. `messageOpen` says whether the request's end has
-// been read: in busy and discard it may be either.
+// Any phase goes to closed with the socket. In busy and discard `messageOpen` says whether the
+// request's end has been read.
 
 import type { Socket } from 'node:net';
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
 import type { ClientFacts, Fields, RequestHead, TlsFacts } from '../../http/exchange.ts';
+import { unknownFraming } from '../../http/head-facts.ts';
+import type { ParserEvents } from '../../http/parser-events.ts';
 import { FieldMemory } from '../../http/repeated-fields.ts';
-import type { ParserEvents, RequestFraming } from '../../http/request-parser.ts';
+import type { RequestFraming } from '../../http/request-parser.ts';
 import {
   DISCARD_BYTES_MAX,
   LINGER_BYTES_MAX,
@@ -27,13 +29,6 @@ import type { Hub } from './hub.ts';
 import { Output } from './output.ts';
 import type { ParserLoan } from './parser-pool.ts';
 import type { Watch } from './sweep.ts';
-
-const noBody: RequestFraming = {
-  bodyLength: 0,
-  keepAlive: false,
-  expectsContinue: false,
-  upgrade: null,
-};
 
 export type Phase = 'fresh' | 'head' | 'busy' | 'discard' | 'idle' | 'linger' | 'closed';
 
@@ -333,7 +328,7 @@ export class Http1Connection implements ParserEvents {
     else if (this.phase === 'busy') this.exchange?.fail(reason);
     else {
       const { method = '', target = '' } = started ?? {};
-      this.begin({ method, target, version: '1.1', fields: [] }, noBody).fail(reason);
+      this.begin({ method, target, version: '1.1', fields: [] }, unknownFraming).fail(reason);
     }
   }
 

@@ -2,9 +2,9 @@
 // keep-alive connection holds none.
 
 import type { Fields, RequestHead } from '../../http/exchange.ts';
+import type { ParserEvents } from '../../http/parser-events.ts';
 import type { FieldMemory } from '../../http/repeated-fields.ts';
 import {
-  type ParserEvents,
   type ParserLimits,
   type RequestFraming,
   RequestParser,
