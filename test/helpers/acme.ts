@@ -149,10 +149,9 @@ export async function startResponders(t: Owner): Promise<Responders> {
   const tls = createTlsServer({
     ALPNProtocols: ['acme-tls/1'],
     SNICallback: (name, done) => {
-      void Promise.resolve(all.answers?.tlsAlpn(name) ?? null).then((context) => {
-        if (context !== null) all.answered.push(`tls-alpn-01 ${name}`);
-        done(null, context ?? undefined);
-      });
+      const context = all.answers?.tlsAlpn(name) ?? null;
+      if (context !== null) all.answered.push(`tls-alpn-01 ${name}`);
+      done(null, context ?? undefined);
     },
   }).listen(0, '127.0.0.1');
   tls.on('tlsClientError', () => {});

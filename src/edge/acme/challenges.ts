@@ -11,6 +11,8 @@ import type { AcmeStorage } from './storage.ts';
 
 /** Anybody may ask for tokens: looks at the disk at a time, beyond which there is no answer. */
 const looksMax = 32;
+/** Whoever offers "acme-tls/1" causes one look at the disk for each name in this time, at most. */
+const shownMs = 100;
 /** No validation takes so long. */
 const lifetimeMs = 3_600_000;
 
@@ -25,6 +27,14 @@ export class Challenges implements Answers {
   private readonly options: ChallengesOptions;
   private readonly own = new Map<string, string>();
   private looks = 0;
+  private readonly shown = new Map<
+    string,
+    {
+      readonly pem: string | null;
+      readonly context: SecureContext | null;
+      readonly untilMs: number;
+    }
+  >();
 
   constructor(options: ChallengesOptions) {
     this.options = options;
@@ -49,12 +59,24 @@ export class Challenges implements Answers {
     return isToken(token) ? this.find('http-01', token) : null;
   }
 
-  /** What to show a client that offers "acme-tls/1"; null = no proof of that name is wanted. Never throws. */
-  async tlsAlpn(serverName: string | undefined): Promise<SecureContext | null> {
-    const host = serverName?.toLowerCase() ?? '';
+  /** What to show a client that offers "acme-tls/1"; null = no proof of that name is wanted. Never throws.
+   *  A handshake has no time for the disk's answer, so this one waits for it: a small file, seldom. */
+  tlsAlpn(serverName: string): SecureContext | null {
+    const host = serverName.toLowerCase();
     if (!this.options.serves(host)) return null;
-    const pem = await this.find('tls-alpn-01', host);
-    return pem === null ? null : createSecureContext({ key: pem, cert: pem });
+    const now = performance.now();
+    const known = this.shown.get(host);
+    const own = this.own.get(`tls-alpn-01 ${host}`) ?? null;
+    if (known !== undefined && known.pem === (own ?? known.pem) && now < known.untilMs)
+      return known.context;
+    try {
+      const pem = own ?? this.options.storage().challengeNow('tls-alpn-01', host);
+      const context = pem === null ? null : createSecureContext({ key: pem, cert: pem });
+      this.shown.set(host, { pem, context, untilMs: now + shownMs });
+      return context;
+    } catch {
+      return null;
+    }
   }
 
   private async find(type: ChallengeType, name: string): Promise<string | null> {

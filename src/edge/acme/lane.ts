@@ -62,9 +62,14 @@ export class AcmeLane {
     };
   }
 
-  /** What to show a CA whose handshake offers "acme-tls/1"; null = nothing is to be proven. */
-  async tlsAlpn(serverName: string | undefined): Promise<SecureContext | null> {
-    return (await this.acme?.challenges.tlsAlpn(serverName)) ?? null;
+  /** Whether a handshake that offers "acme-tls/1" is a CA's: any edge may be asked for any name's proof. */
+  get isPending(): boolean {
+    return this.acme !== null;
+  }
+
+  /** What to show a CA; null = nothing is to be proven. */
+  tlsAlpn(serverName: string): SecureContext | null {
+    return this.acme?.challenges.tlsAlpn(serverName) ?? null;
   }
 
   status(): AcmeNameStatus[] | null {

@@ -38,6 +38,9 @@ interface Held {
   readonly fraction: number;
 }
 
+/** A certificate, or to know when to renew. */
+type Want = 'nothing' | 'look' | 'try';
+
 type Phase = 'idle' | 'waiting' | 'obtaining';
 
 export class NameKeeper {
@@ -47,8 +50,10 @@ export class NameKeeper {
   private phase: Phase = 'idle';
   private held: Held | null = null;
   private state: NameState | null = null;
+  /** As it was when it was last read. */
+  private readState = '';
   private isHurried = false;
-  private wasWanting = false;
+  private wanted: Want = 'nothing';
 
   constructor(options: KeeperOptions) {
     const { host, ca, lockTimes } = options;
@@ -73,23 +78,25 @@ export class NameKeeper {
       }
     }
     const kept = await ca.storage.state(this.host);
-    // Where it could not be written, what is known here is newer.
-    if (this.state === null || kept.lastTryMs >= this.state.lastTryMs) this.state = kept;
+    // Where it could not be written, what is known here is newer than what still lies there.
+    const text = JSON.stringify(kept);
+    if (text !== this.readState) this.state = kept;
+    this.readState = text;
     return this.held !== null;
   }
 
-  /** A try has become due since the last visit. By the clock on the wall, which may jump. */
+  /** Something has become due since the last visit. By the clock on the wall, which may jump. */
   get isAwake(): boolean {
-    return !this.wasWanting && this.isWanting();
+    const wants = this.wants();
+    return wants !== 'nothing' && wants !== this.wanted;
   }
 
   /** Does what is due. Returns after how long to come again. Throws only where the disk fails. */
   async visit(): Promise<number> {
-    try {
-      return await this.lookAfter();
-    } finally {
-      this.wasWanting = this.isWanting();
-    }
+    const againMs = await this.lookAfter().finally(() => {
+      this.wanted = this.wants();
+    });
+    return this.wanted === 'nothing' ? againMs : Math.min(againMs, soonMs);
   }
 
   private async lookAfter(): Promise<number> {
@@ -124,7 +131,7 @@ export class NameKeeper {
     try {
       // While this one looked and took the lock, another may have been through with it.
       await this.load();
-      if (this.isWanting()) await this.obtain(lock);
+      if (this.wants() === 'try') await this.obtain(lock);
     } finally {
       this.phase = 'idle';
       await lock.release();
@@ -165,8 +172,9 @@ export class NameKeeper {
     return this.options.now() >= this.dueMs();
   }
 
-  private isWanting(): boolean {
-    return this.isDue() && this.mayTryNow();
+  private wants(): Want {
+    if (this.isDue()) return this.mayTryNow() ? 'try' : 'nothing';
+    return mayTry(this.state?.nextLookMs ?? 0, this.options.now()) ? 'look' : 'nothing';
   }
 
   private mayTryNow(): boolean {

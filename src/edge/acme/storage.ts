@@ -10,6 +10,7 @@
 //       locks/HOST.lock
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ownDirectory } from '../kept-builds/store.ts';
@@ -157,6 +158,14 @@ export class AcmeStorage {
 
   async challenge(type: ChallengeType, name: string): Promise<string | null> {
     return readText(this.challengePath(type, name));
+  }
+
+  challengeNow(type: ChallengeType, name: string): string | null {
+    try {
+      return readFileSync(this.challengePath(type, name), 'utf8');
+    } catch (error) {
+      return missing(error);
+    }
   }
 
   async dropChallenge(type: ChallengeType, name: string): Promise<void> {
