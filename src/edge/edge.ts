@@ -1,6 +1,7 @@
 // The edge, composed: the steps a request meets, in order, and the parts they use.
 
 import type { BindAddress, Config } from '../config/config.ts';
+import { failure } from '../errors/failure.ts';
 import type { ClientFacts, Exchange, Fields, Handle } from '../http/exchange.ts';
 import {
   createTrust,
@@ -30,6 +31,9 @@ import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { StaticLane } from './static/static.ts';
 import { CertificateStore, type StoreSettings } from './tls/certificate-store.ts';
+
+/** What an answer takes to reach its client before a drain cuts its connection. */
+const lastAnswersMs = 100;
 
 /** What the steps use, longer than one composition lives. */
 interface Parts {
@@ -239,7 +243,13 @@ export class Edge {
   /** Stops accepting and finishes what is open. */
   async drain(deadlineMs: number): Promise<void> {
     const stopped = this.acme.close();
+    // Those who wait for a worker are answered before their connections are cut.
+    const refuse = (): void =>
+      this.pool.refuse(failure('SHUTTING_DOWN', 'no worker was free in time'));
+    const timer = setTimeout(refuse, Math.max(0, deadlineMs - lastAnswersMs));
+    if (deadlineMs === 0) refuse();
     await this.listener.drain(deadlineMs);
+    clearTimeout(timer);
     await stopped;
     this.composed.close();
     this.refusals.close();

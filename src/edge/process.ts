@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BindAddress, Config } from '../config/config.ts';
+import { failure } from '../errors/failure.ts';
 import { type Channel, channelFromEdge } from '../ipc/channel.ts';
 import type { FromEdge, ToEdge } from '../ipc/messages.ts';
 import { openLog } from '../telemetry/log.ts';
@@ -106,6 +107,9 @@ class EdgeProcess {
       }
       case 'gone':
         edge.pool.gone(message.workerId);
+        return;
+      case 'no-workers':
+        edge.pool.refuse(failure('SHUTTING_DOWN', 'no worker is left'));
         return;
       case 'reopen-logs':
         this.log.reopen();

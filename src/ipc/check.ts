@@ -76,6 +76,7 @@ const toEdgeShapes: Record<ToEdge['type'], Shape> = {
   withdraw: { workerId: count },
   gone: { workerId: count },
   drain: { deadlineMs: count },
+  'no-workers': {},
   'reopen-logs': {},
   purge: { askId: count, what: object },
   report: { askId: count },

@@ -33,6 +33,8 @@ export type ToEdge =
   /** Stop accepting, finish what is open, then leave with exit code 0. `deadlineMs` is a duration
    *  from the receipt; 0 = leave now. */
   | { readonly type: 'drain'; readonly deadlineMs: number }
+  /** While everything stops, to an edge that drains: no worker serves any more, and none will. */
+  | { readonly type: 'no-workers' }
   /** Open the log files anew (USR1). */
   | { readonly type: 'reopen-logs' }
   /** Forget stored responses; answered by 'purged'. */

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { staticMount } from '../../src/config/static-mounts.ts';
+import { failure } from '../../src/errors/failure.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import { runEdge, until } from '../helpers/running-edge.ts';
 
@@ -119,6 +120,24 @@ test('requests wait for the first worker, and the queue refuses with Retry-After
   const worker = await workerFactory(t)(echo);
   edge.pool.admit(worker.address);
   assert.equal((await waiting.response()).body, 'GET /waits ');
+});
+
+test('requests that wait are answered with 503 before a drain ends, and once no worker is left', async (t) => {
+  const slow = await runEdge(t);
+  const late = slow.ask('GET /late', '\r\n');
+  await until('queued request', () => slow.edge.pool.queued === 1);
+  await slow.edge.drain(300);
+  const answer = await late.response();
+  assert.equal(answer.status, 503);
+  assert.equal(answer.fields.get('connection'), 'close');
+
+  const { edge, ask, connect } = await runEdge(t);
+  const client = connect();
+  const waiting = client.send('GET /a HTTP/1.1\r\nHost: a\r\n\r\n').response();
+  await until('queued request', () => edge.pool.queued === 1);
+  edge.pool.refuse(failure('SHUTTING_DOWN', 'no worker is left'));
+  assert.equal((await waiting).status, 503);
+  assert.equal((await ask('GET /next', '\r\n').response()).status, 503);
 });
 
 test('the wait for a worker ends with 503, and is told in the log', async (t) => {

@@ -126,6 +126,11 @@ const faults: readonly { name: string; found: RegExp; decide: Decide }[] = [
     ),
   },
   {
+    name: 'requests wait for workers that will never come',
+    found: /an edge hears that nobody is left/,
+    decide: withoutActions((action) => isToEdge(action, 'no-workers')),
+  },
+  {
     name: 'heartbeats are not believed',
     found: /no worker is taken for hung before its timeout/,
     decide: (state, event, now) =>

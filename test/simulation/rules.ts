@@ -54,6 +54,8 @@ export function createRules(world: World): Rules {
   const asks = new Map<number, { command: string; atMs: number; replies: number }>();
   const spawns = new Map<number, number[]>();
   const outside: number[] = [];
+  /** Edges that were told that no worker is left. */
+  const alone = new Set<number>();
   let stopAtMs: number | null = null;
   let stopBoundMs = 0;
   let pausedMs = 0;
@@ -97,6 +99,11 @@ export function createRules(world: World): Rules {
     }
     insist(now - stopAtMs <= stopBoundMs, 'a stop ends in time', { now, stopAtMs });
     insist(after.sockets.length === 0, 'no socket is open while it stops', after.sockets);
+    const isHopeless = after.workers.every(({ phase: at }) => at !== 'booting' && at !== 'serving');
+    if (phase.step === 'edges' && isHopeless)
+      for (const edge of after.edges)
+        if (edge.phase === 'draining')
+          insist(alone.has(edge.id), 'an edge hears that nobody is left to wait for', edge);
   }
 
   function checkAction(action: Action, before: State, after: State, now: number): void {
@@ -159,7 +166,9 @@ export function createRules(world: World): Rules {
     if (message.type !== 'configure' && message.type !== 'drain') {
       insist(edge.config !== null, 'configure comes first', message.type);
     }
+    if (message.type === 'no-workers') alone.add(action.id);
     if (message.type === 'admit') {
+      insist(!alone.has(action.id), 'nobody is admitted where nobody was left', message);
       const worker = world.children.get(message.worker.id);
       insist(
         worker?.role === 'worker' && worker.wasReady,

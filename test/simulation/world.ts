@@ -232,6 +232,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
         );
         return;
       }
+      case 'no-workers':
       case 'reopen-logs':
         return;
       default:

@@ -175,6 +175,8 @@ export type Phase =
       readonly quick: boolean;
       /** Edges first: while requests are in flight, the workers must answer them. */
       readonly step: 'edges' | 'workers';
+      /** The edges have been told that no worker is left. */
+      readonly edgesAlone: boolean;
       readonly deadlineMs: number;
       readonly giveUpAtMs: number;
       readonly exitCode: number;

@@ -3,7 +3,7 @@
 import { drainGraceMs, giveUpMs, quickStopMs, workerDrainMinMs } from './limits.ts';
 import { drainEdge, drainWorker } from './moves.ts';
 import type { State } from './state.ts';
-import { killEdge, killWorker, log, reply, set, type Turn } from './turn.ts';
+import { killEdge, killWorker, log, reply, set, type Turn, tellEdges } from './turn.ts';
 
 export interface StopOrder {
   /** Children leave at once, whatever is in flight. */
@@ -33,6 +33,7 @@ export function beginStop(turn: Turn, order: StopOrder): void {
       name: 'stopping',
       quick: order.quick,
       step: 'edges',
+      edgesAlone: false,
       deadlineMs,
       giveUpAtMs: deadlineMs + workerDrainMinMs + 2 * drainGraceMs + giveUpMs,
       exitCode: order.exitCode,
@@ -96,6 +97,7 @@ function abandonReload(turn: Turn): void {
 
 /** Goes on with the stop when one step of it is done. */
 export function advanceStop(turn: Turn): void {
+  leaveEdgesAlone(turn);
   const { phase, edges, workers } = turn.state;
   if (phase.name !== 'stopping') return;
   if (phase.step === 'edges' && edges.length === 0) {
@@ -111,6 +113,16 @@ export function advanceStop(turn: Turn): void {
   answerAsks(turn);
   set(turn, { phase: { name: 'ended' } });
   turn.actions.push({ kind: 'exit', code: phase.exitCode });
+}
+
+/** Nothing is started any more: once the last worker is gone, or where all of them wait for another try,
+ *  requests that wait for one wait in vain. One that boots may still come to serve them. */
+function leaveEdgesAlone(turn: Turn): void {
+  const { phase, workers } = turn.state;
+  if (phase.name !== 'stopping' || phase.step !== 'edges' || phase.edgesAlone) return;
+  if (workers.some((worker) => worker.phase === 'booting' || worker.phase === 'serving')) return;
+  set(turn, { phase: { ...phase, edgesAlone: true } });
+  tellEdges(turn, { type: 'no-workers' });
 }
 
 function answerAsks(turn: Turn): void {

@@ -38,6 +38,8 @@ export class Pool {
   private leaving: Backend[] = [];
   private turn = 0;
   private sweeper: NodeJS.Timeout | null = null;
+  /** Why nobody waits any more. */
+  private refusal: Failure | null = null;
   private readonly onRoom = (): void => this.pump();
 
   constructor(options: PoolOptions) {
@@ -78,6 +80,10 @@ export class Pool {
       waiter.start(backend);
       return;
     }
+    if (this.refusal !== null) {
+      waiter.giveUp(this.refusal);
+      return;
+    }
     if (!retried && this.queue.size >= this.settings.queueSize) {
       waiter.giveUp(failure('QUEUE_FULL', `${this.queue.size} requests are waiting`));
       return;
@@ -101,13 +107,19 @@ export class Pool {
     if (this.queue.size > 0) this.pump();
   }
 
+  /** From now on no request waits for a worker: who does, gives up, as will who comes. */
+  refuse(reason: Failure): void {
+    this.refusal = reason;
+    for (const waiter of this.queue.overdue(Number.POSITIVE_INFINITY)) waiter.giveUp(reason);
+  }
+
   /** Ends all links; what waits or is in flight fails. */
   destroy(reason: Failure): void {
     const ending = [...this.backends, ...this.leaving];
     this.backends = [];
     this.leaving = [];
     for (const backend of ending) backend.destroy(reason);
-    for (const waiter of this.queue.overdue(Number.POSITIVE_INFINITY)) waiter.giveUp(reason);
+    this.refuse(reason);
     if (this.sweeper !== null) clearTimeout(this.sweeper);
     this.sweeper = null;
   }
