@@ -286,5 +286,7 @@ function listenerOptions(config: Config, errorPages: ErrorPages): ListenerOption
     bodyTimeoutMs: config.bodyTimeoutMs,
     sendTimeoutMs: config.sendTimeoutMs,
     errorPages,
+    h2c: config.h2c,
+    http2MaxConcurrentStreams: config.http2MaxConcurrentStreams,
   };
 }

@@ -148,6 +148,20 @@ const rows = {
     what: 'The client closed the connection before the answer was sent.',
     remedy: 'Nothing: the client changed its mind, or gave up waiting.',
   },
+  HTTP2_STREAM: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'An HTTP/2 stream was ended for a fault in its frames, such as content of another length than announced.',
+    remedy: 'Correct the client: the detail names the HTTP/2 error code.',
+  },
+  HTTP2_CALM: {
+    blame: 'client',
+    status: 499,
+    retry: false,
+    what: 'The HTTP/2 connection was ended: the client made too much work of too little (resets, pings, settings, empty frames).',
+    remedy: 'Nothing, if it was an attack; else correct the client.',
+  },
   // The edge itself.
   NOT_FOUND: {
     blame: 'client',

@@ -148,7 +148,7 @@ export function lastChunk(trailers: Fields): string {
 }
 
 /** Leaves out what the app's own Connection names; nearly always there is none, and no copy. */
-function withoutConnectionNamed(fields: Fields): Fields {
+export function withoutConnectionNamed(fields: Fields): Fields {
   let result = fields;
   for (let index = 0; index < fields.length; index += 2) {
     if (fields[index]!.length !== 10 || !sameName(fields[index]!, 'connection')) continue;
@@ -158,7 +158,7 @@ function withoutConnectionNamed(fields: Fields): Fields {
   return result;
 }
 
-function fieldFault(name: string, value: string): Failure | null {
+export function fieldFault(name: string, value: string): Failure | null {
   if (!fieldNameValid(name)) {
     return failure('RESPONSE_INVALID', `a field name is not a token: ${excerpt(name)}`);
   }

@@ -104,6 +104,8 @@ export async function startEdge(
     bodyTimeoutMs: 10_000,
     sendTimeoutMs: 10_000,
     errorPages: loadErrorPages({}),
+    h2c: false,
+    http2MaxConcurrentStreams: 128,
     ...options,
   };
   const take = (exchange: Exchange): void => {
@@ -162,8 +164,13 @@ export function echo(heard: Heard): void {
     const { method, target } = heard.exchange.request;
     heard.reply(200, `${method} ${target} ${heard.body}`);
   };
-  if (heard.trailers !== null) answer();
-  else heard.onEnd = answer;
+  whenWhole(heard, answer);
+}
+
+/** The request may be complete before a handler can say what it wants to do then. */
+export function whenWhole(heard: Heard, act: () => void): void {
+  if (heard.trailers !== null) act();
+  else heard.onEnd = act;
 }
 
 async function until<T>(what: string, probe: () => T | null | undefined | false): Promise<T> {

@@ -14,3 +14,11 @@ export const DISCARD_BYTES_MAX = 256 * 1024;
  *  still ends well; and for how long. */
 export const LINGER_BYTES_MAX = 64 * 1024 * 1024;
 export const LINGER_MS = 10_000;
+
+/** Content a client may send ahead on each HTTP/2 stream (its flow-control window): enough for
+ *  10 MB/s over 12 ms; 128 streams of it are 16 MiB. */
+export const HTTP2_WINDOW_BYTES = 128 * 1024;
+/** Content that a handler has of one stream and has not dealt with before the window is left to
+ *  close: half a window, so that it opens again before it is used up. */
+export const HTTP2_UNCONSUMED_BYTES_MAX = HTTP2_WINDOW_BYTES / 2;
+export const HTTP2_UNCONSUMED_BYTES_RESUME = HTTP2_UNCONSUMED_BYTES_MAX / 2;

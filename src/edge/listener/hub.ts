@@ -4,8 +4,9 @@ import type { Handle } from '../../http/exchange.ts';
 import type { ParserLimits } from '../../http/request-parser.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
+import type { SettledExchange } from '../settled-exchange.ts';
 import type { Http1Connection } from './http1-connection.ts';
-import type { Http1Exchange } from './http1-exchange.ts';
+import type { Http2Abuse, Http2Connection } from './http2/connection.ts';
 import type { ParserPool } from './parser-pool.ts';
 
 export interface ConnectionOptions {
@@ -17,6 +18,9 @@ export interface ConnectionOptions {
   readonly bodyTimeoutMs: number;
   readonly sendTimeoutMs: number;
   readonly errorPages: ErrorPages;
+  /** HTTP/2 without TLS, with clients that begin with its preface. */
+  readonly h2c: boolean;
+  readonly http2MaxConcurrentStreams: number;
 }
 
 /** What all connections share. */
@@ -32,6 +36,11 @@ export interface Hub {
   options(): ConnectionOptions;
   /** Calls connection.flush() at the end of this turn. */
   flushSoon(connection: Http1Connection): void;
-  onSettled(exchange: Http1Exchange): void;
+  onSettled(exchange: SettledExchange): void;
   onClosed(connection: Http1Connection): void;
+  add(connection: Http1Connection): void;
+  addHttp2(connection: Http2Connection): void;
+  onHttp2Closed(connection: Http2Connection): void;
+  /** An HTTP/2 connection was ended for what the client did. */
+  noteAbuse(kind: Http2Abuse, detail: string, address: string): void;
 }

@@ -7,6 +7,9 @@ import type { Handle, TlsFacts } from '../../http/exchange.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { SettledExchange } from '../settled-exchange.ts';
 import { Http1Connection } from './http1-connection.ts';
+import { AbuseLog } from './http2/abuse-log.ts';
+import type { Http2Abuse, Http2Connection } from './http2/connection.ts';
+import { servePeeking } from './http2/serve.ts';
 import type { ConnectionOptions, Hub } from './hub.ts';
 import { ParserPool } from './parser-pool.ts';
 import { serveSocket, takeSocket } from './socket-reads.ts';
@@ -39,7 +42,7 @@ export interface Listener {
   accept(socket: Socket, tls: TlsFacts | null): void;
   readonly connections: number;
   readonly requestsInFlight: number;
-  /** Stops accepting, answers what is open with Connection: close and closes what is idle; resolves
+  /** Stops accepting, answers what is open with Connection: close or GOAWAY and closes what is idle; resolves
    *  when nothing is open. What is open after `deadlineMs` from now is cut. A second call may
    *  bring the deadline nearer. */
   drain(deadlineMs: number): Promise<void>;
@@ -53,6 +56,7 @@ class ListenerHub implements Hub {
   readonly options: () => ListenerOptions;
   readonly onSettled: (exchange: SettledExchange) => void;
   readonly open = new Set<Http1Connection>();
+  readonly http2 = new Set<Http2Connection>();
   isDraining = false;
   coarseNowMs = performance.now();
   requestsInFlight = 0;
@@ -61,6 +65,7 @@ class ListenerHub implements Hub {
 
   private dirty: Http1Connection[] = [];
   private timer: NodeJS.Timeout | null = null;
+  private readonly abuseLog: AbuseLog;
 
   constructor(deps: ListenerDeps) {
     this.handle = deps.handle;
@@ -68,10 +73,21 @@ class ListenerHub implements Hub {
     this.onSettled = deps.onSettled;
     this.log = deps.log;
     this.sweepMs = deps.sweepMs ?? SWEEP_MS;
+    this.abuseLog = new AbuseLog(deps.log);
   }
 
   add(connection: Http1Connection): void {
     this.open.add(connection);
+    this.watch();
+  }
+
+  addHttp2(connection: Http2Connection): void {
+    this.http2.add(connection);
+    this.watch();
+    if (this.isDraining) connection.leave();
+  }
+
+  private watch(): void {
     if (this.timer !== null) return;
     this.coarseNowMs = performance.now();
     this.timer = setInterval(this.sweepAll, this.sweepMs);
@@ -80,7 +96,24 @@ class ListenerHub implements Hub {
 
   onClosed(connection: Http1Connection): void {
     this.open.delete(connection);
-    if (this.open.size > 0) return;
+    this.onFewer();
+  }
+
+  onHttp2Closed(connection: Http2Connection): void {
+    this.http2.delete(connection);
+    this.onFewer();
+  }
+
+  noteAbuse(kind: Http2Abuse, detail: string, address: string): void {
+    this.abuseLog.note(kind, detail, address, this.coarseNowMs);
+  }
+
+  get size(): number {
+    return this.open.size + this.http2.size;
+  }
+
+  private onFewer(): void {
+    if (this.size > 0) return;
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
     for (const tell of this.onEmpty.splice(0)) tell();
@@ -105,6 +138,7 @@ class ListenerHub implements Hub {
     this.coarseNowMs = performance.now();
     const options = this.options();
     for (const connection of this.open) sweep(connection, this.coarseNowMs, options);
+    for (const connection of this.http2) connection.sweep(this.coarseNowMs, options);
   };
 }
 
@@ -126,6 +160,10 @@ export function createListener(deps: ListenerDeps): Listener {
       const isUnix = address.kind === 'unix';
       const make = (socket: Socket) => new Http1Connection(hub, socket, null, isUnix);
       server.on('connection', (accepted) => {
+        if (hub.options().h2c) {
+          servePeeking(hub, accepted, isUnix);
+          return;
+        }
         const connection = takeSocket(accepted, make);
         if (connection !== null) hub.add(connection);
       });
@@ -139,7 +177,7 @@ export function createListener(deps: ListenerDeps): Listener {
       hub.add(serveSocket(socket, (it) => new Http1Connection(hub, it, tls, false)));
     },
     get connections() {
-      return hub.open.size;
+      return hub.size;
     },
     get requestsInFlight() {
       return hub.requestsInFlight;
@@ -166,7 +204,8 @@ async function drain(hub: ListenerHub, deadlineMs: number): Promise<void> {
   // What the kernel has for us already is read first: a request sent before is answered.
   await new Promise((resolve) => setImmediate(resolve));
   for (const connection of hub.open) if (connection.phase === 'idle') connection.linger();
-  if (hub.open.size === 0) return;
+  for (const connection of hub.http2) connection.leave();
+  if (hub.size === 0) return;
   const timers = [
     setTimeout(
       () => {
@@ -176,6 +215,7 @@ async function drain(hub: ListenerHub, deadlineMs: number): Promise<void> {
     ),
     setTimeout(() => {
       for (const connection of hub.open) connection.cut(failure('SHUTTING_DOWN'), false);
+      for (const connection of hub.http2) connection.cut(failure('SHUTTING_DOWN'));
     }, deadlineMs),
   ];
   await new Promise<void>((resolve) => {

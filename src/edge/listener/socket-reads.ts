@@ -53,7 +53,7 @@ export function serveSocket(socket: Socket, make: MakeConnection): Http1Connecti
   return connection;
 }
 
-function listenTo(socket: Socket, connection: Http1Connection): void {
+export function listenTo(socket: Socket, connection: Http1Connection): void {
   // Whatever went wrong, 'close' follows, and says all there is to say.
   socket.on('error', () => {});
   socket.on('end', () => connection.onClientEnd());

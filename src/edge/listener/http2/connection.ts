@@ -1,0 +1,346 @@
+// One HTTP/2 connection: a session of node:http2, its streams as exchanges, its limits and its end.
+//
+//   fresh ──first stream──▶ open ──drain(), idle too long──▶ leaving ──no stream left──▶ closed
+//     └──────────────────────┴──── flood, protocol error, cut() ─────────────────────────┘
+
+import {
+  constants,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+import { type Failure, failure } from '../../../errors/failure.ts';
+import type { ClientFacts, TlsFacts } from '../../../http/exchange.ts';
+import { readHttp2Request } from '../../../http/http2-request.ts';
+import { HTTP2_WINDOW_BYTES, LINGER_MS } from '../bounds.ts';
+import { clientFacts } from '../client-facts.ts';
+import type { ConnectionOptions, Hub } from '../hub.ts';
+import { Http2Exchange } from './exchange.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** Streams a client may reset before they are answered: a page left while it loads resets all of
+ *  its requests. Beyond it is the rapid reset attack (CVE-2023-44487). */
+const RESETS_BURST = 256;
+const RESETS_PER_SECOND = 50;
+/** PING and SETTINGS: each makes us answer. gRPC sends pings with its data, a few a second. */
+const CONTROLS_BURST = 256;
+const CONTROLS_PER_SECOND = 32;
+/** Bytes that carry neither fields nor content: window updates, priorities, frames of unknown types,
+ *  the headers of tiny frames. */
+const OVERHEAD_BYTES_BURST = 1024 * 1024;
+const OVERHEAD_BYTES_PER_SECOND = 1024 * 1024;
+/** Of each byte sent or received this much overhead is usual: frames of content, window updates. */
+const OVERHEAD_PER_CONTENT = 4;
+const OVERHEAD_PER_SENT = 1 / 8;
+const OVERHEAD_PER_STREAM_BYTES = 128;
+/** What a session may keep for headers, frames and answers that wait, before it refuses streams. */
+const SESSION_MEGABYTES_MAX = 16;
+/** The largest response head that is sent; the link lets no larger through. */
+const SEND_HEAD_BYTES_MAX = 2 * 1024 * 1024;
+/** Frames that only a broken or hostile client sends, such as empty ones without END_STREAM. */
+const INVALID_FRAMES_MAX = 256;
+/** Heads up to so many times the limits are read, so that they can be answered with 431. */
+const HEAD_SLACK = 2;
+/** For the client's answer to the PING that follows a GOAWAY. */
+const LEAVE_MS = 1_000;
+const LAST_STREAM_ID = 2 ** 31 - 1;
+
+type Phase = 'fresh' | 'open' | 'leaving' | 'closed';
+
+/** Why a connection was ended, for the count in the log. */
+export type Http2Abuse = 'flood' | 'protocol';
+
+export class Http2Connection {
+  readonly hub: Hub;
+  facts: ClientFacts | null = null;
+  /** Bytes of content and fields that came. */
+  usefulBytes = 0;
+
+  private readonly socket: Socket;
+  private readonly session: ServerHttp2Session;
+  private readonly tls: TlsFacts | null;
+  private readonly isUnix: boolean;
+  private readonly exchanges = new Set<Http2Exchange>();
+  private phase: Phase = 'fresh';
+  /** When fresh, idle or leaving has lasted too long. */
+  private deadlineMs: number;
+  private isClosing = false;
+  /** Why this end ends the connection. */
+  private reason: Failure | null = null;
+
+  private readonly resets: TokenBucket;
+  private readonly controls: TokenBucket;
+  private readonly overhead: TokenBucket;
+  private seenBytes = 0;
+  private seenSentBytes = 0;
+  /** The kernel has taken nothing since. */
+  private stuckBytes = 0;
+  private stuckSinceMs = 0;
+
+  constructor(hub: Hub, socket: Socket, tls: TlsFacts | null, isUnix: boolean) {
+    const options = hub.options();
+    const nowMs = performance.now();
+    this.hub = hub;
+    this.socket = socket;
+    this.tls = tls;
+    this.isUnix = isUnix;
+    this.deadlineMs = nowMs + options.headerTimeoutMs;
+    this.resets = new TokenBucket(RESETS_BURST, RESETS_PER_SECOND, nowMs);
+    this.controls = new TokenBucket(CONTROLS_BURST, CONTROLS_PER_SECOND, nowMs);
+    this.overhead = new TokenBucket(OVERHEAD_BYTES_BURST, OVERHEAD_BYTES_PER_SECOND, nowMs);
+    socket.on('error', () => {});
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => this.onClosed());
+    this.session = performServerHandshake(socket, sessionOptions(options));
+    this.listen();
+    // Reads are node:http2's from here on, beginning in a tick with what the socket has already. This
+    // is for the client's FIN.
+    setImmediate(() => socket.resume());
+  }
+
+  private listen(): void {
+    const { session } = this;
+    const destroy = session.destroy;
+    // What node:http2 gives up on itself ends with INTERNAL_ERROR, though the fault is the client's.
+    session.destroy = (error?: Error | number, code?: number) => {
+      const named = code ?? this.codeFor(error);
+      destroy.call(session, error as Error, named);
+    };
+    session.on('error', () => {});
+    session.on('stream', (stream, _fields, flags, raw?: string[]) =>
+      this.onStream(stream, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, raw!),
+    );
+    session.on('ping', () => this.onControl('PING'));
+    session.on('remoteSettings', () => this.onControl('SETTINGS'));
+  }
+
+  // ── requests ──
+
+  private onStream(stream: ServerHttp2Stream, complete: boolean, raw: readonly string[]): void {
+    this.facts ??= clientFacts(this.socket, this.tls, this.isUnix);
+    if (this.facts === null) {
+      this.socket.destroy();
+      return;
+    }
+    const { hub } = this;
+    const asked = readHttp2Request(raw, complete, hub.options().limits);
+    this.usefulBytes += asked.bytes + OVERHEAD_PER_STREAM_BYTES;
+    if (this.phase === 'fresh') this.phase = 'open';
+    const exchange = new Http2Exchange(this, stream, asked, { complete, nowMs: performance.now() });
+    this.exchanges.add(exchange);
+    hub.requestsInFlight++;
+    const { method } = asked.head;
+    if (asked.failure !== null) exchange.fail(asked.failure);
+    // As in HTTP/1.1. A CONNECT with :protocol (RFC 8441) does not get here: it was not offered.
+    else if (method === 'CONNECT' || method === 'TRACE')
+      exchange.fail(failure('METHOD_NOT_ALLOWED', `${method} is not served here`));
+    else this.handle(exchange);
+  }
+
+  private handle(exchange: Http2Exchange): void {
+    try {
+      this.hub.handle(exchange);
+    } catch (error) {
+      // A programmer's error in a handler ends this request, not the process with all others.
+      this.hub.log.error('fault while a request was read', { error });
+      exchange.fail(failure('EDGE_FAULT', '', error));
+    }
+  }
+
+  onStreamClosed(exchange: Http2Exchange): void {
+    if (exchange.isWhole()) {
+      this.settle(exchange, null);
+      return;
+    }
+    const { rstCode } = exchange.stream;
+    this.settle(exchange, this.reason ?? reasonOf(rstCode));
+    if (!this.resets.take(1, performance.now())) this.calm('more streams were reset than answered');
+  }
+
+  settle(exchange: Http2Exchange, reason: Failure | null): void {
+    if (!this.exchanges.delete(exchange)) return;
+    const { hub } = this;
+    hub.requestsInFlight--;
+    if (this.exchanges.size === 0 && this.phase === 'open')
+      this.deadlineMs = hub.coarseNowMs + hub.sweepMs + hub.options().keepAliveMs;
+    exchange.settle(reason);
+    hub.onSettled(exchange);
+  }
+
+  // ── limits ──
+
+  private onControl(frame: string): void {
+    if (!this.controls.take(1, performance.now())) this.calm(`too many ${frame} frames`);
+  }
+
+  /** The client makes too much work: GOAWAY with ENHANCE_YOUR_CALM, and the end. */
+  private calm(why: string): void {
+    if (this.reason !== null) return;
+    this.reason = failure('HTTP2_CALM', why);
+    this.hub.noteAbuse('flood', why, this.facts?.address ?? '');
+    this.endSession(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  /** What node:http2 ends the session for, by errno of nghttp2 or code of Node. */
+  private codeFor(error: Error | number | null | undefined): number | undefined {
+    if (typeof error !== 'object' || error === null) return undefined;
+    const { errno, code } = error as NodeJS.ErrnoException;
+    if (code !== 'ERR_HTTP2_ERROR' && !code?.startsWith('ERR_HTTP2_TOO_MANY')) return undefined;
+    const isFlood = code !== 'ERR_HTTP2_ERROR' || floodErrnos.has(errno ?? 0);
+    if (this.reason === null) {
+      this.reason = failure(isFlood ? 'HTTP2_CALM' : 'HTTP2_STREAM', error.message);
+      const kind = isFlood ? 'flood' : 'protocol';
+      this.hub.noteAbuse(kind, error.message, this.facts?.address ?? '');
+    }
+    return isFlood ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_PROTOCOL_ERROR;
+  }
+
+  /** Ends or answers what has lasted too long, and looks at what the client's bytes were for. */
+  sweep(nowMs: number, options: ConnectionOptions): void {
+    if (this.phase === 'closed') return;
+    for (const exchange of this.exchanges) this.sweepExchange(exchange, nowMs, options);
+    if (!this.session.destroyed) this.sweepBytes(nowMs);
+    if (this.isStuck(nowMs, options)) this.cut(failure('SEND_TIMEOUT'));
+    else if (this.exchanges.size > 0 || nowMs < this.deadlineMs) return;
+    else if (this.phase === 'leaving') this.close();
+    else this.leave();
+  }
+
+  private sweepExchange(exchange: Http2Exchange, nowMs: number, options: ConnectionOptions): void {
+    const { stream } = exchange;
+    // A client may end a stream with RST_STREAM(NO_ERROR): then node:http2 says no more about it.
+    if (stream.closed && !exchange.ended) {
+      stream.destroy();
+      return;
+    }
+    const awaitsContent =
+      !exchange.complete && !exchange.paused && !exchange.continueWanted && !exchange.ended;
+    if (awaitsContent && nowMs - exchange.lastReadMs >= options.bodyTimeoutMs)
+      exchange.fail(failure('BODY_TIMEOUT'));
+    if (exchange.ended && !exchange.complete && nowMs - exchange.lastReadMs >= LINGER_MS)
+      stream.close(constants.NGHTTP2_NO_ERROR);
+    const waiting = stream.writableLength;
+    if (waiting === 0 || waiting !== exchange.waitingBytes) {
+      exchange.waitingBytes = waiting;
+      exchange.waitingSinceMs = nowMs;
+    } else if (nowMs - exchange.waitingSinceMs >= options.sendTimeoutMs)
+      exchange.cut(failure('SEND_TIMEOUT'), constants.NGHTTP2_CANCEL);
+  }
+
+  private sweepBytes(nowMs: number): void {
+    const { socket } = this;
+    const read = socket.bytesRead - this.seenBytes;
+    this.seenBytes = socket.bytesRead;
+    const sentBytes = handleOf(socket)?.bytesWritten ?? 0;
+    const sent = sentBytes - this.seenSentBytes;
+    this.seenSentBytes = sentBytes;
+    let waiting = 0;
+    for (const { stream } of this.exchanges) waiting += stream.readableLength;
+    const allowed = this.usefulBytes * OVERHEAD_PER_CONTENT + waiting + sent * OVERHEAD_PER_SENT;
+    this.usefulBytes = 0;
+    if (!this.overhead.take(Math.max(0, read - allowed), nowMs))
+      this.calm('too many bytes that carry neither fields nor content');
+  }
+
+  /** Nothing that waits for the client has left for too long. */
+  private isStuck(nowMs: number, options: ConnectionOptions): boolean {
+    const waiting = handleOf(this.socket)?.writeQueueSize ?? 0;
+    if (waiting === 0 || waiting !== this.stuckBytes) {
+      this.stuckBytes = waiting;
+      this.stuckSinceMs = nowMs;
+      return false;
+    }
+    return nowMs - this.stuckSinceMs >= options.sendTimeoutMs;
+  }
+
+  // ── ending ──
+
+  /**
+   * Asks the client to send no more, answers what it has sent, and closes. Two GOAWAYs, as RFC 9113
+   * section 6.8 advises: with the first, streams that are on their way still count; once the client
+   * has answered a PING sent after it, there are none.
+   */
+  leave(): void {
+    if (this.phase === 'leaving' || this.phase === 'closed') return;
+    this.phase = 'leaving';
+    const { session } = this;
+    this.deadlineMs = performance.now() + LEAVE_MS;
+    if (session.destroyed || session.closed) return;
+    session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
+    session.ping(() => this.close());
+  }
+
+  /** The last GOAWAY; the connection ends when its streams have. */
+  private close(): void {
+    if (this.phase === 'closed') return;
+    if (this.isClosing) {
+      // The client has had LINGER_MS to close its side.
+      this.socket.destroy();
+      return;
+    }
+    this.isClosing = true;
+    this.deadlineMs = performance.now() + LINGER_MS;
+    if (!this.session.destroyed) this.session.close();
+  }
+
+  /** Ends all where it stands. */
+  cut(reason: Failure): void {
+    this.reason ??= reason;
+    for (const exchange of [...this.exchanges])
+      exchange.cut(reason, constants.NGHTTP2_INTERNAL_ERROR);
+    this.endSession(constants.NGHTTP2_NO_ERROR);
+    // After the GOAWAY has had its chance.
+    setImmediate(() => this.socket.destroy());
+  }
+
+  /** Node documents an error and a code; but of the two, and of undefined, it takes the number only
+   *  where it is the first. */
+  private endSession(code: number): void {
+    if (!this.session.destroyed) this.session.destroy(code as unknown as Error);
+  }
+
+  private onClosed(): void {
+    if (this.phase === 'closed') return;
+    this.phase = 'closed';
+    const why = this.reason ?? failure('CLIENT_LEFT');
+    for (const exchange of [...this.exchanges])
+      this.settle(exchange, exchange.stream.writableFinished && exchange.ended ? null : why);
+    this.hub.onHttp2Closed(this);
+  }
+}
+
+/** NGHTTP2_ERR_FLOODED, _TOO_MANY_SETTINGS, _TOO_MANY_CONTINUATIONS. */
+const floodErrnos = new Set([-904, -537, -906]);
+
+/** Why a stream was not answered whole. */
+function reasonOf(rstCode: number): Failure {
+  if (rstCode === constants.NGHTTP2_NO_ERROR || rstCode === constants.NGHTTP2_CANCEL)
+    return failure('CLIENT_LEFT', 'the stream was reset');
+  return failure('HTTP2_STREAM', `the stream was reset with code ${rstCode}`);
+}
+
+function sessionOptions(options: ConnectionOptions) {
+  const { limits } = options;
+  return {
+    settings: {
+      enablePush: false,
+      maxConcurrentStreams: options.http2MaxConcurrentStreams,
+      initialWindowSize: HTTP2_WINDOW_BYTES,
+      maxHeaderListSize: HEAD_SLACK * (65_536 + limits.fieldSizeBytes + limits.requestLineBytes),
+    },
+    maxHeaderListPairs: HEAD_SLACK * limits.fields + 128,
+    maxSendHeaderBlockLength: SEND_HEAD_BYTES_MAX,
+    maxSessionMemory: SESSION_MEGABYTES_MAX,
+    maxSessionInvalidFrames: INVALID_FRAMES_MAX,
+  };
+}
+
+interface StreamHandle {
+  readonly bytesWritten?: number;
+  readonly writeQueueSize?: number;
+}
+
+function handleOf(socket: Socket): StreamHandle | null {
+  return (socket as unknown as { _handle: StreamHandle | null })._handle;
+}
