@@ -76,7 +76,7 @@ export class Http1Connection implements ParserEvents {
     this.socket = socket;
     this.tls = tls;
     this.isUnix = isUnix;
-    this.output = new Output(socket);
+    this.output = new Output(socket, tls !== null);
     this.deadlineMs = performance.now() + hub.options().headerTimeoutMs;
   }
 

@@ -5,20 +5,28 @@ import type { Socket } from 'node:net';
 /** Up to here pieces are copied into one buffer: for a small answer that costs no more than a writev
  *  of them, and over TLS it is one record. Above, copying would cost more. */
 const COMBINE_BYTES = 16 * 1024;
+/** Below this Node cuts buffers from a pool, which costs next to nothing. */
+const REUSE_BYTES = 2 * 1024;
+
+/** For answers of REUSE_BYTES and more; null = given away. */
+let reused: Buffer | null = null;
 
 /** The order is text, bytes, more: most responses need only the first two. */
 export class Output {
   /** Bytes that wait here, not counting what the socket keeps. */
   pending = 0;
   private readonly socket: Socket;
+  /** The socket looks at what it was given after write() has returned. */
+  private readonly keepsBytes: boolean;
   private text = '';
   private bytes: Uint8Array | null = null;
   private more: (string | Uint8Array)[] | null = null;
   /** Nothing was written since a head was added, and nothing was waiting before it. */
   private canTakeBack = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, keepsBytes: boolean) {
     this.socket = socket;
+    this.keepsBytes = keepsBytes;
   }
 
   /** Latin-1: heads and framing. */
@@ -56,14 +64,34 @@ export class Output {
     if (socket.destroyed || socket.writableEnded) return;
     if (bytes === null) socket.write(text, 'latin1');
     else if (text === '' && more === null) socket.write(bytes);
-    else if (pending <= COMBINE_BYTES) socket.write(combine(pending, text, bytes, more));
+    else if (pending <= COMBINE_BYTES) this.writeCombined(pending, text, bytes, more);
     else {
       socket.cork();
-      if (text !== '') socket.write(text, 'latin1');
+      // As bytes: of buffers alone the native side makes no copy.
+      if (text !== '') socket.write(Buffer.from(text, 'latin1'));
       socket.write(bytes);
       if (more !== null) for (const piece of more) writePiece(socket, piece);
       socket.uncork();
     }
+  }
+
+  /** Larger ones go through a buffer that is used again: to allocate 10 KB costs as much as all the
+   *  rest of a small answer. Where the socket still looks at it when write() returns, as over TLS
+   *  or when the kernel is full, it is given up. */
+  private writeCombined(
+    pending: number,
+    text: string,
+    bytes: Uint8Array,
+    more: readonly (string | Uint8Array)[] | null,
+  ): void {
+    const { socket } = this;
+    if (pending < REUSE_BYTES || this.keepsBytes) {
+      socket.write(combine(Buffer.allocUnsafe(pending), text, bytes, more));
+      return;
+    }
+    reused ??= Buffer.allocUnsafeSlow(COMBINE_BYTES);
+    socket.write(combine(reused.subarray(0, pending), text, bytes, more));
+    if (socket.writableLength > 0) reused = null;
   }
 
   /** Forgets what waits. */
@@ -82,12 +110,11 @@ function writePiece(socket: Socket, piece: string | Uint8Array): void {
 }
 
 function combine(
-  total: number,
+  buffer: Buffer,
   text: string,
   bytes: Uint8Array,
   more: readonly (string | Uint8Array)[] | null,
 ): Buffer {
-  const buffer = Buffer.allocUnsafe(total);
   let at = text === '' ? 0 : buffer.write(text, 0, 'latin1');
   buffer.set(bytes, at);
   at += bytes.length;
