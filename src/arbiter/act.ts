@@ -9,12 +9,14 @@ import type { Action, BindResult, Event, LoadResult } from './decide/events.ts';
 import { socketBaseOf } from './decide/moves.ts';
 import type { BoundSocket } from './sockets.ts';
 import { bindSocket } from './sockets.ts';
+import type { TicketKeys } from './ticket-keys.ts';
 
 export interface World {
   readonly runtimeDir: string;
   readonly children: Children;
   /** Bound public sockets by key. */
   readonly sockets: Map<string, BoundSocket>;
+  readonly ticketKeys: TicketKeys;
   readonly control: () => ControlServer | null;
   readonly log: () => Log;
   readonly adopt: (config: Config) => void;
@@ -46,8 +48,12 @@ export function act(world: World, action: Action): void {
     }
     case 'tell-edge': {
       const { id, message } = action;
-      if (message.type !== 'listen') children.tellEdge(id, message);
-      else {
+      if (message.type !== 'listen') {
+        children.tellEdge(id, message);
+        // Before the sockets, on which a client may come with a ticket at once.
+        if (message.type === 'configure' && message.config.bind.some(({ tls }) => tls))
+          children.tellEdge(id, { type: 'ticket-keys', keys: world.ticketKeys.keys });
+      } else {
         const socket = world.sockets.get(message.key);
         // The handle is libuv's own, which Node sends as it is ("net.Native").
         if (socket) children.tellEdge(id, message, socket.handle as unknown as SendHandle);

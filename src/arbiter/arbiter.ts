@@ -19,6 +19,7 @@ import { giveLogFiles } from './log-files.ts';
 import { removePidfile, writePidfile } from './pidfile.ts';
 import { prepareRuntimeDir } from './runtime-dir.ts';
 import type { BoundSocket } from './sockets.ts';
+import { TICKET_KEY_MS, TicketKeys } from './ticket-keys.ts';
 import { watchFiles } from './watch.ts';
 
 export interface ArbiterOptions {
@@ -136,10 +137,12 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
     for (const problem of giveLogFiles(of, identity)) log.warning(problem);
   };
   giveLogs(config);
+  const ticketKeys = new TicketKeys();
   const world: World = {
     runtimeDir,
     children,
     sockets,
+    ticketKeys,
     control: () => control,
     log: () => log,
     adopt(next) {
@@ -173,6 +176,13 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
   );
   const ticker = setInterval(() => onEvent({ kind: 'tick' }), tickMs);
   undo.push(() => clearInterval(ticker));
+  const keyTimer = setInterval(() => {
+    ticketKeys.rotate();
+    if (!adopted.bind.some(({ tls }) => tls)) return;
+    for (const { id } of state.edges)
+      children.tellEdge(id, { type: 'ticket-keys', keys: ticketKeys.keys });
+  }, TICKET_KEY_MS);
+  undo.push(() => clearInterval(keyTimer));
   if (config.reload) undo.push(watchApp(config, runtimeDir, onEvent, log));
   return onEvent;
 }

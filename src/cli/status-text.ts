@@ -46,8 +46,18 @@ function edgeRow({ slot, pid, phase, uptimeMs, status }: Status['edges'][number]
     count(status.requestsInFlight),
     count(status.requestsServed),
     memory(status.rssBytes),
-    `${count(status.connections)} connections, ${count(status.queued)} queued${cacheText(status.cache)}`,
+    `${count(status.connections)} connections, ${count(status.queued)} queued${tlsText(status.tls)}${cacheText(status.cache)}`,
   ];
+}
+
+function tlsText(tls: EdgeNumbers['tls']): string {
+  if (tls === null) return '';
+  const { full, resumed, underWay, failures } = tls;
+  const failed = Object.entries(failures).filter(([, times]) => times > 0);
+  const reasons = failed.map(([reason, times]) => `${reason} ${count(times)}`).join(', ');
+  const total = failed.reduce((sum, [, times]) => sum + times, 0);
+  const failedText = total === 0 ? '' : `, ${count(total)} failed (${reasons})`;
+  return `, TLS ${count(full)} full, ${count(resumed)} resumed, ${count(underWay)} under way${failedText}`;
 }
 
 function cacheText(cache: EdgeNumbers['cache']): string {

@@ -93,6 +93,8 @@ export interface Config {
   /** What a client gets that asks for a name no certificate has. */
   readonly tlsUnknownName: 'default' | 'refuse';
   readonly tlsHandshakeTimeoutMs: number;
+  /** Under way at a time, in each edge. */
+  readonly tlsHandshakesMax: number;
   /** Offer HTTP/2 to TLS clients. */
   readonly http2: boolean;
   /** HTTP/2 without TLS, where the client begins with it. */

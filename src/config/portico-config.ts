@@ -36,6 +36,8 @@ export interface PorticoConfig {
   readonly tlsUnknownName?: 'default' | 'refuse' | undefined;
   /** Time for the whole TLS handshake. Default: `10s`. */
   readonly tlsHandshakeTimeout?: number | string | undefined;
+  /** Most TLS handshakes an edge has under way at a time. At the limit, one that has taken a quarter of its time makes room for a new one; else the new connection is closed. Default: `1024`. */
+  readonly tlsHandshakesMax?: number | undefined;
   /** Offer HTTP/2 to TLS clients (on unless --no-http2). Default: `on`. */
   readonly http2?: boolean | undefined;
   /** Speak HTTP/2 without TLS with clients that begin so. Default: `off`. */

@@ -24,13 +24,14 @@ import { Slots } from './compression/slots.ts';
 import { respondWithError } from './error-pages/error-answer.ts';
 import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
 import { createIntercept } from './error-pages/intercept.ts';
-import { logFailure } from './failures.ts';
+import { logFailure, logHandshake } from './failures.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
 import { Refusals } from './refusals.ts';
 import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { StaticLane } from './static/static.ts';
 import { CertificateStore, type StoreSettings } from './tls/certificate-store.ts';
+import type { HandshakeOptions } from './tls/handshakes.ts';
 
 /** What an answer takes to reach its client before a drain cuts its connection. */
 const lastAnswersMs = 100;
@@ -159,6 +160,7 @@ export class Edge {
   private config: Config;
   private composed: Composed;
   private listenerOptions: ListenerOptions;
+  private handshakeOptions: HandshakeOptions;
   private accessLog: AccessLog | null;
   private cache: Cache | null;
   private served = 0;
@@ -177,10 +179,19 @@ export class Edge {
     this.composed = this.compose(config, errorPages, this.cache);
     this.accessLog = createAccessLog(config, log);
     this.listenerOptions = listenerOptions(config, errorPages);
+    this.handshakeOptions = handshakeOptions(config);
     this.listener = createListener({
       handle: (exchange) => this.composed.handle(exchange),
       options: () => this.listenerOptions,
       onSettled: (exchange) => this.onSettled(exchange),
+      tls: {
+        options: () => this.handshakeOptions,
+        certificates: this.certificates,
+        challenges: null,
+        stapling: () => null,
+        onFailed: (reason, address, detail) =>
+          logHandshake(log, this.refusals, { reason, address, detail }),
+      },
       log,
     });
     useAcme();
@@ -207,6 +218,7 @@ export class Edge {
     if (logsElsewhere) this.accessLog?.close();
     this.accessLog = accessLog;
     this.listenerOptions = listenerOptions(config, errorPages);
+    this.handshakeOptions = handshakeOptions(config);
     this.pool.settings = config;
     useAcme();
   }
@@ -226,6 +238,7 @@ export class Edge {
       queued: this.pool.queued,
       rssBytes: process.memoryUsage.rss(),
       cache: this.cache?.stats() ?? null,
+      tls: this.listener.tls,
       acme: this.acme.status(),
       workers: this.pool.status(),
     };
@@ -270,6 +283,15 @@ export class Edge {
 
 function storeSettings({ ciphers, tlsMinVersion, tlsUnknownName }: Config): StoreSettings {
   return { ciphers, tlsMinVersion, tlsUnknownName, caPem: null };
+}
+
+function handshakeOptions(config: Config): HandshakeOptions {
+  return {
+    timeoutMs: config.tlsHandshakeTimeoutMs,
+    most: config.tlsHandshakesMax,
+    http2: config.http2,
+    asksForCertificate: config.certReqs !== 'none',
+  };
 }
 
 function listenerOptions(config: Config, errorPages: ErrorPages): ListenerOptions {

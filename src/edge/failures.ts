@@ -2,6 +2,7 @@
 
 import { catalogue, type FailureCode } from '../errors/catalogue.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { HandshakeFailure } from '../ipc/messages.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Refusals } from './refusals.ts';
 
@@ -39,6 +40,33 @@ export function logFailure(log: Log, exchange: Exchange, refusals: Refusals): vo
   else if (isTold) log.info(what, facts);
   else log.debug(what, facts);
 }
+
+/** Tells of a TLS handshake that failed, no oftener than of refused requests. */
+export function logHandshake(
+  log: Log,
+  refusals: Refusals,
+  { reason, address, detail }: { reason: HandshakeFailure; address: string; detail: string },
+): void {
+  // That one was answered, and is told as a request.
+  if (reason === 'http') return;
+  const isTold = refusals.isTold('TLS_HANDSHAKE', address);
+  const facts = {
+    code: 'TLS_HANDSHAKE',
+    client: address,
+    reason: handshakeFailures[reason],
+    ...(detail === '' ? {} : { detail: printable(detail, 200) }),
+  };
+  log[isTold ? 'info' : 'debug'](catalogue.TLS_HANDSHAKE.what, facts);
+}
+
+const handshakeFailures: Record<Exclude<HandshakeFailure, 'http'>, string> = {
+  timeout: 'not done within tlsHandshakeTimeout',
+  garbage: 'what came is not TLS',
+  name: 'no certificate for the name, and tlsUnknownName is refuse',
+  crowd: 'tlsHandshakesMax is reached',
+  left: 'the client closed the connection',
+  protocol: 'OpenSSL ended it',
+};
 
 /** Tells of a request whose worker ended with it in hand, and which another gets now: if that one
  *  ends too, this is the line that names the request. */

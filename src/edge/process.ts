@@ -94,6 +94,11 @@ class EdgeProcess {
       case 'unlisten':
         void edge.listener.unlisten(message.key);
         return;
+      case 'ticket-keys': {
+        const [current, former = null] = message.keys.map((key) => Buffer.from(key, 'base64'));
+        if (current !== undefined) edge.certificates.setTicketKeys({ current, former });
+        return;
+      }
       case 'admit':
         edge.pool.admit(message.worker);
         return;

@@ -162,6 +162,36 @@ const rows = {
     what: 'The HTTP/2 connection was ended: the client made too much work of too little (resets, pings, settings, empty frames).',
     remedy: 'Nothing, if it was an attack; else correct the client.',
   },
+  // TLS.
+  TLS_EXPECTED: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'This port speaks HTTPS: the request came without TLS.',
+    remedy: 'Use https:// in the URL, or another port.',
+  },
+  TLS_HANDSHAKE: {
+    blame: 'client',
+    status: 0,
+    retry: false,
+    what: 'A TLS handshake failed.',
+    remedy:
+      'The reason is in the log line: too slow, no TLS, a name without certificate, too many at a time, or what OpenSSL says. See docs/tls.md.',
+  },
+  CLIENT_CERTIFICATE_MISSING: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'A client certificate is needed here, and none was sent.',
+    remedy: 'Send a certificate of one of the CAs in caCerts.',
+  },
+  CLIENT_CERTIFICATE_REFUSED: {
+    blame: 'client',
+    status: 400,
+    retry: false,
+    what: 'The client certificate is not valid here.',
+    remedy: 'Send a certificate that is in date and comes from one of the CAs in caCerts.',
+  },
   // The edge itself.
   NOT_FOUND: {
     blame: 'client',

@@ -13,6 +13,12 @@ const listMax = 4_096;
 const text: Check = (value) => typeof value === 'string';
 const count: Check = (value) =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+/** Numbers by name. */
+const counts: Check = (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.keys(value).length <= listMax &&
+  Object.values(value).every(count);
 const bootExit: Check = (value) => value === 3 || value === 4;
 const object: Check = (value) => typeof value === 'object' && value !== null;
 /** Absolute, as the arbiter puts it into Unix socket addresses; 108 bytes is sun_path's size. */
@@ -36,6 +42,8 @@ const acmeName: Check = (value) =>
   });
 const acmeNames: Check = (value) =>
   value === null || (Array.isArray(value) && value.length <= listMax && value.every(acmeName));
+const tlsStatus: Check = (value) =>
+  value === null || fits(value, { underWay: count, full: count, resumed: count, failures: counts });
 const edgeStatus: Check = (value) =>
   fits(value, {
     pid: count,
@@ -45,6 +53,7 @@ const edgeStatus: Check = (value) =>
     queued: count,
     rssBytes: count,
     cache: cacheStats,
+    tls: tlsStatus,
     acme: acmeNames,
     workers: (list) =>
       Array.isArray(list) && list.length <= listMax && list.every((share) => workerShare(share)),
@@ -71,6 +80,7 @@ const fromEdgeShapes: Record<FromEdge['type'], Shape> = {
 const toEdgeShapes: Record<ToEdge['type'], Shape> = {
   configure: { config: object },
   listen: { key: text, address: object },
+  'ticket-keys': { keys: Array.isArray },
   unlisten: { key: text },
   admit: { worker: object },
   withdraw: { workerId: count },

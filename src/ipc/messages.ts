@@ -22,6 +22,9 @@ export type ToEdge =
   | { readonly type: 'configure'; readonly config: Config }
   /** Comes with the handle of a bound socket: accept on it. */
   | { readonly type: 'listen'; readonly key: string; readonly address: BindAddress }
+  /** What session tickets are made by, the current key first: 48 bytes each in base64. Before 'configure',
+   *  where there are https:// binds, and at each change. */
+  | { readonly type: 'ticket-keys'; readonly keys: readonly string[] }
   /** Stop accepting on the socket; connections that are open go on. */
   | { readonly type: 'unlisten'; readonly key: string }
   /** The worker is ready: send requests to it. */
@@ -132,6 +135,26 @@ export interface AcmeNameStatus {
   readonly lastError: string | null;
 }
 
+/** Why a handshake failed: it took too long; HTTP without TLS; other bytes; a name without certificate;
+ *  too many under way; the client left; what OpenSSL found wrong. */
+export type HandshakeFailure =
+  | 'timeout'
+  | 'http'
+  | 'garbage'
+  | 'name'
+  | 'crowd'
+  | 'left'
+  | 'protocol';
+
+/** The TLS handshakes of one edge. */
+export interface TlsStatus {
+  readonly underWay: number;
+  readonly full: number;
+  /** By a session ticket. */
+  readonly resumed: number;
+  readonly failures: Readonly<Record<HandshakeFailure, number>>;
+}
+
 export interface EdgeStatus {
   readonly pid: number;
   readonly connections: number;
@@ -141,6 +164,8 @@ export interface EdgeStatus {
   readonly rssBytes: number;
   /** null = there is none. */
   readonly cache: CacheStats | null;
+  /** null = no bind is https://. */
+  readonly tls: TlsStatus | null;
   /** null = ACME is off. */
   readonly acme: readonly AcmeNameStatus[] | null;
   /** In flight by worker id. */

@@ -23,6 +23,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     tlsMinVersion: 'TLSv1.2',
     tlsUnknownName: 'default',
     tlsHandshakeTimeoutMs: 10_000,
+    tlsHandshakesMax: 1024,
     http2: true,
     h2c: false,
     http2MaxConcurrentStreams: 128,

@@ -121,6 +121,7 @@ export async function startEdge(
     },
     options: () => all,
     onSettled: (exchange) => settled.push(exchange),
+    tls: null,
     log: logInto(logged),
     sweepMs: 20,
   });

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
 import { Edge } from '../../src/edge/edge.ts';
 import { failure } from '../../src/errors/failure.ts';
+import type { MadePair } from './certificates.ts';
 import { defaultConfig } from './default-config.ts';
 import { RawClient } from './raw-client.ts';
 import { recordingLog } from './recording-log.ts';
@@ -12,6 +13,8 @@ import { recordingLog } from './recording-log.ts';
 export interface RunningEdge {
   readonly edge: Edge;
   readonly port: number;
+  /** Of the https:// bind, where certificates were given. */
+  readonly tlsPort: number;
   /** Level, message and facts of each event. */
   readonly logged: string[];
   connect(): RawClient;
@@ -20,12 +23,26 @@ export interface RunningEdge {
   configure(changes: Partial<Config>): void;
 }
 
-export async function runEdge(t: TestContext, changes: Partial<Config> = {}): Promise<RunningEdge> {
+/** With `pairs` there is an https:// bind beside the plain one. */
+export async function runEdge(
+  t: TestContext,
+  changes: Partial<Config> = {},
+  pairs: readonly MadePair[] = [],
+): Promise<RunningEdge> {
   const { log, lines: logged } = recordingLog();
   const base = { accessLogfile: null, ...changes };
   const edge = new Edge(defaultConfig(base), log);
   const { handle, port } = boundHandle();
   await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port, tls: false }, handle);
+  const secure = boundHandle();
+  if (pairs.length > 0) {
+    edge.certificates.set(
+      'files',
+      pairs.map((pair) => ({ ...pair, hosts: [] })),
+    );
+    const address = { kind: 'tcp', host: '127.0.0.1', port: secure.port, tls: true } as const;
+    await edge.listen('tls', address, secure.handle);
+  } else secure.handle.close();
   const clients: RawClient[] = [];
   t.after(async () => {
     for (const client of clients) client.leave();
@@ -40,6 +57,7 @@ export async function runEdge(t: TestContext, changes: Partial<Config> = {}): Pr
   return {
     edge,
     port,
+    tlsPort: secure.port,
     logged,
     connect,
     ask: (head, body = '') => connect().send(`${head} HTTP/1.1\r\nHost: test\r\n${body}`),

@@ -2,9 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -342,22 +340,6 @@ test('a Unix socket has no client address', async (t) => {
   // Such a socket can't be reset, only closed.
   client.send('GET /cut HTTP/1.0\r\n\r\n');
   await client.ended();
-});
-
-test('a connected socket can be handed over', async (t) => {
-  const edge = await startEdge(t);
-  const server = createServer({ allowHalfOpen: true }, (socket) =>
-    edge.listener.accept(socket, null),
-  );
-  server.listen(0, '127.0.0.1');
-  t.after(() => server.close());
-  await once(server, 'listening');
-  const client = edge.connect((server.address() as AddressInfo).port);
-  client.send(`POST /1 HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`);
-  client.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`).end();
-  assert.equal((await client.response()).body, 'POST /1 abc');
-  assert.equal((await client.response()).body, 'GET /2 ');
-  assert.equal(await client.ended(), 'fin');
 });
 
 test('addresses are shown without IPv4 mapping and without zone', () => {

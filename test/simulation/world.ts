@@ -214,7 +214,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
       case 'report': {
         const status = {
           ...{ pid: 1, connections: 0, requestsInFlight: 0, requestsServed: 0, queued: 0 },
-          ...{ rssBytes: 0, cache: null, acme: null, workers: [] },
+          ...{ rssBytes: 0, cache: null, tls: null, acme: null, workers: [] },
         };
         later(edge, random.between(0, 50), () =>
           onEvent({
@@ -234,6 +234,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
       }
       case 'no-workers':
       case 'reopen-logs':
+      case 'ticket-keys':
         return;
       default:
         throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);

@@ -41,6 +41,7 @@ const status: Status = {
         queued: 0,
         rssBytes: 61 * 1024 ** 2,
         cache: null,
+        tls: null,
         acme: null,
         workers: [],
       },

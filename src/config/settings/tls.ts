@@ -130,6 +130,13 @@ export const tlsSettings: readonly Setting[] = [
     default: 10_000,
     help: 'Time for the whole TLS handshake',
   }),
+  setting('tlsHandshakesMax', {
+    group: 'TLS and HTTP/2',
+    kind: integer({ min: 1, max: 100_000 }),
+    default: 1024,
+    help: 'Most TLS handshakes an edge has under way at a time',
+    doc: 'At the limit, one that has taken a quarter of its time makes room for a new one; else the new connection is closed.',
+  }),
   setting('http2', {
     group: 'TLS and HTTP/2',
     kind: boolean,

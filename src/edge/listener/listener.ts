@@ -1,18 +1,21 @@
 // Accepts connections on the public sockets, keeps watch over them, and ends them in good order.
 
 import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { BindAddress } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
 import type { Handle, TlsFacts } from '../../http/exchange.ts';
+import type { TlsStatus } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { SettledExchange } from '../settled-exchange.ts';
+import { Handshakes, type Takers, type TlsDeps } from '../tls/handshakes.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { AbuseLog } from './http2/abuse-log.ts';
 import type { Http2Abuse, Http2Connection } from './http2/connection.ts';
-import { servePeeking } from './http2/serve.ts';
+import { serveHttp2, servePeeking } from './http2/serve.ts';
 import type { ConnectionOptions, Hub } from './hub.ts';
 import { ParserPool } from './parser-pool.ts';
-import { serveSocket, takeSocket } from './socket-reads.ts';
+import { listenTo, serveSocket, takeSocket } from './socket-reads.ts';
 import { sweep } from './sweep.ts';
 
 export type ListenerOptions = ConnectionOptions;
@@ -29,6 +32,8 @@ export interface ListenerDeps {
   /** Once for each exchange, when its record is complete; also for requests that were refused
    *  before `handle` could see them. */
   readonly onSettled: (exchange: SettledExchange) => void;
+  /** For the https:// binds; null = there are none. */
+  readonly tls: TlsDeps | null;
   readonly log: Log;
   readonly sweepMs?: number;
 }
@@ -38,9 +43,10 @@ export interface Listener {
   listen(key: string, handle: unknown, address: BindAddress, backlog: number): Promise<void>;
   /** Stops accepting there; open connections go on. Other holders of the socket are not touched. */
   unlisten(key: string): Promise<void>;
-  /** Serves a TCP socket that is connected already, such as one out of a TLS handshake. */
-  accept(socket: Socket, tls: TlsFacts | null): void;
+  /** Handshakes under way among them. */
   readonly connections: number;
+  /** null = no bind was https:// so far. */
+  readonly tls: TlsStatus | null;
   readonly requestsInFlight: number;
   /** Stops accepting, answers what is open with Connection: close or GOAWAY and closes what is idle; resolves
    *  when nothing is open. What is open after `deadlineMs` from now is cut. A second call may
@@ -57,6 +63,8 @@ class ListenerHub implements Hub {
   readonly onSettled: (exchange: SettledExchange) => void;
   readonly open = new Set<Http1Connection>();
   readonly http2 = new Set<Http2Connection>();
+  /** Made with the first https:// bind. */
+  handshakes: Handshakes | null = null;
   isDraining = false;
   coarseNowMs = performance.now();
   requestsInFlight = 0;
@@ -78,6 +86,8 @@ class ListenerHub implements Hub {
 
   add(connection: Http1Connection): void {
     this.open.add(connection);
+    // Out of a handshake that the drain let finish.
+    if (this.isDraining) connection.deadlineMs = performance.now() + FRESH_GRACE_MS;
     this.watch();
   }
 
@@ -116,7 +126,15 @@ class ListenerHub implements Hub {
     if (this.size > 0) return;
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
-    for (const tell of this.onEmpty.splice(0)) tell();
+    this.tellIfEmpty();
+  }
+
+  get isEmpty(): boolean {
+    return this.size === 0 && (this.handshakes === null || this.handshakes.size === 0);
+  }
+
+  tellIfEmpty(): void {
+    if (this.isEmpty) for (const tell of this.onEmpty.splice(0)) tell();
   }
 
   flushSoon(connection: Http1Connection): void {
@@ -157,27 +175,18 @@ export function createListener(deps: ListenerDeps): Listener {
     listen(key, handle, address, backlog) {
       // Paused: the first read must go to takeSocket's buffer.
       const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
-      const isUnix = address.kind === 'unix';
-      const make = (socket: Socket) => new Http1Connection(hub, socket, null, isUnix);
-      server.on('connection', (accepted) => {
-        if (hub.options().h2c) {
-          servePeeking(hub, accepted, isUnix);
-          return;
-        }
-        const connection = takeSocket(accepted, make);
-        if (connection !== null) hub.add(connection);
-      });
+      server.on('connection', address.tls ? acceptTls(hub, deps) : acceptPlain(hub, address));
       servers.set(key, server);
       return listening(server, handle, backlog).then(() => {
         server.on('error', (error) => deps.log.error('cannot accept', { address, error }));
       });
     },
     unlisten,
-    accept(socket, tls) {
-      hub.add(serveSocket(socket, (it) => new Http1Connection(hub, it, tls, false)));
-    },
     get connections() {
-      return hub.size;
+      return hub.size + (hub.handshakes?.size ?? 0);
+    },
+    get tls() {
+      return hub.handshakes?.status() ?? null;
     },
     get requestsInFlight() {
       return hub.requestsInFlight;
@@ -186,6 +195,49 @@ export function createListener(deps: ListenerDeps): Listener {
       for (const key of [...servers.keys()]) await unlisten(key);
       await drain(hub, deadlineMs);
     },
+  };
+}
+
+function acceptPlain(hub: ListenerHub, address: BindAddress): (accepted: Socket) => void {
+  const isUnix = address.kind === 'unix';
+  const make = (socket: Socket) => new Http1Connection(hub, socket, null, isUnix);
+  return (accepted) => {
+    if (hub.options().h2c) {
+      servePeeking(hub, accepted, isUnix);
+      return;
+    }
+    const connection = takeSocket(accepted, make);
+    if (connection !== null) hub.add(connection);
+  };
+}
+
+function acceptTls(hub: ListenerHub, deps: ListenerDeps): (accepted: Socket) => void {
+  if (deps.tls === null) throw new Error('an https:// bind without certificates');
+  hub.handshakes ??= new Handshakes(deps.tls, takersOf(hub));
+  const { handshakes } = hub;
+  return (accepted) => handshakes.begin(accepted);
+}
+
+const noBytes = Buffer.alloc(0);
+
+/** Who serves the connections that come out of handshakes. */
+function takersOf(hub: ListenerHub): Takers {
+  return {
+    http1(socket: TLSSocket, tls: TlsFacts) {
+      const connection = new Http1Connection(hub, socket, tls, false);
+      listenTo(socket, connection);
+      hub.add(connection);
+      return (bytes) => connection.onBytes(bytes, true);
+    },
+    http2: (socket, tls) => serveHttp2(hub, socket, tls),
+    plainHttp(socket) {
+      const connection = serveSocket(socket, (it) => new Http1Connection(hub, it, null, false));
+      hub.add(connection);
+      // It learns who the client is with its first bytes; what those were does not matter.
+      connection.onBytes(noBytes, false);
+      if (connection.facts !== null) connection.refuse(failure('TLS_EXPECTED'));
+    },
+    onEmpty: () => hub.tellIfEmpty(),
   };
 }
 
@@ -205,15 +257,17 @@ async function drain(hub: ListenerHub, deadlineMs: number): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   for (const connection of hub.open) if (connection.phase === 'idle') connection.linger();
   for (const connection of hub.http2) connection.leave();
-  if (hub.size === 0) return;
+  if (hub.isEmpty) return;
   const timers = [
     setTimeout(
       () => {
+        hub.handshakes?.endIdle();
         for (const connection of hub.open) if (connection.phase === 'fresh') connection.linger();
       },
       Math.min(FRESH_GRACE_MS, deadlineMs),
     ),
     setTimeout(() => {
+      hub.handshakes?.endAll();
       for (const connection of hub.open) connection.cut(failure('SHUTTING_DOWN'), false);
       for (const connection of hub.http2) connection.cut(failure('SHUTTING_DOWN'));
     }, deadlineMs),

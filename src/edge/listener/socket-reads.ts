@@ -8,7 +8,7 @@ const READ_BYTES = 64 * 1024;
 
 /** Connections take what they keep out of it before they return. Reading through a stream makes a
  *  buffer for each read and passes it through the stream's queue: 2 µs of 11 for a small request. */
-const shared = Buffer.allocUnsafeSlow(READ_BYTES);
+export const sharedReadBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
 type MakeConnection = (socket: Socket) => Http1Connection;
 
@@ -32,9 +32,9 @@ export function takeSocket(accepted: Socket, make: MakeConnection): Http1Connect
     readable: true,
     writable: true,
     onread: {
-      buffer: shared,
+      buffer: sharedReadBuffer,
       callback: (bytes: number): boolean => {
-        connection!.onBytes(shared.subarray(0, bytes), true);
+        connection!.onBytes(sharedReadBuffer.subarray(0, bytes), true);
         return true;
       },
     },

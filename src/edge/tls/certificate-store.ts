@@ -21,6 +21,14 @@ export interface StoreSettings extends ContextSettings {
   readonly tlsUnknownName: 'default' | 'refuse';
 }
 
+/** 48 bytes each: a name that stands in the ticket, and two keys. */
+export interface TicketKeys {
+  readonly current: Buffer;
+  readonly former: Buffer | null;
+}
+
+const TICKET_NAME_BYTES = 16;
+
 interface Entry extends CertificatePair {
   readonly names: readonly string[];
   /** A name may have a certificate of each type, of which the handshake takes one. */
@@ -38,7 +46,7 @@ export class CertificateStore {
   private contexts = new Map<string, SecureContext>();
   private byName = new Map<string, SecureContext>();
   private fallback: SecureContext | null = null;
-  private ticketKeys: Buffer | null = null;
+  private ticketKeys: TicketKeys | null = null;
 
   constructor(settings: StoreSettings) {
     this.settings = settings;
@@ -90,10 +98,26 @@ export class CertificateStore {
     }
   }
 
-  /** 48 bytes, for the session tickets of all contexts. */
-  setTicketKeys(keys: Buffer): void {
+  /** For the session tickets of all contexts: new ones are made by the current key. */
+  setTicketKeys(keys: TicketKeys): void {
     this.ticketKeys = keys;
-    for (const context of this.contexts.values()) giveTicketKeys(context, keys);
+    for (const context of this.contexts.values()) giveTicketKeys(context, keys.current);
+  }
+
+  /** Runs `begin`, which reads the ClientHello, with the key that the client's ticket was made by. A context
+   *  takes one key only, but takes it for the moment: what is sent after `begin` is made by the current one. */
+  withTicketsOf(hello: Buffer, context: SecureContext, begin: () => void): void {
+    const former = this.ticketKeys?.former ?? null;
+    if (former === null || !hello.includes(former.subarray(0, TICKET_NAME_BYTES))) {
+      begin();
+      return;
+    }
+    giveTicketKeys(context, former);
+    try {
+      begin();
+    } finally {
+      giveTicketKeys(context, this.ticketKeys!.current);
+    }
   }
 
   summary(): CertificateSummary[] {
@@ -148,7 +172,7 @@ export class CertificateStore {
 
   private make(group: readonly Entry[]): SecureContext {
     const context = createContext(group, this.settings);
-    if (this.ticketKeys !== null) giveTicketKeys(context, this.ticketKeys);
+    if (this.ticketKeys !== null) giveTicketKeys(context, this.ticketKeys.current);
     return context;
   }
 }
