@@ -187,7 +187,7 @@ export class Edge {
       tls: {
         options: () => this.handshakeOptions,
         certificates: this.certificates,
-        challenges: null,
+        alpnChallenge: (serverName) => this.acme.tlsAlpn(serverName),
         stapling: () => null,
         onFailed: (reason, address, detail) =>
           logHandshake(log, this.refusals, { reason, address, detail }),

@@ -21,16 +21,11 @@ export interface HandshakeOptions {
   readonly asksForCertificate: boolean;
 }
 
-/** Answers to ACME's tls-alpn-01 challenges (RFC 8737). */
-export interface AlpnChallenges {
-  readonly isPending: boolean;
-  tlsAlpn(serverName: string): SecureContext | null;
-}
-
 export interface TlsDeps {
   readonly options: () => HandshakeOptions;
   readonly certificates: Certificates;
-  readonly challenges: AlpnChallenges | null;
+  /** The answer to ACME's challenge tls-alpn-01 (RFC 8737); null = none is awaited for the name. */
+  readonly alpnChallenge: (serverName: string) => SecureContext | null;
   /** The TLS server whose OCSPRequest event staples; null = no certificate wants it. */
   readonly stapling: () => TlsSocketOptions['server'] | null;
   readonly onFailed: (reason: HandshakeFailure, address: string, detail: string) => void;
@@ -150,16 +145,15 @@ export class Handshakes {
 
   /** How to go on with a client that asks for this; null = it is refused. */
   settingsFor(facts: HelloFacts | null): { options: TlsSocketOptions; isAcme: boolean } | null {
-    const { options, certificates, challenges } = this.deps;
+    const { options, certificates, alpnChallenge } = this.deps;
     const { http2, asksForCertificate } = options();
     const protocols = http2 ? http2First : http1Only;
     const server = this.deps.stapling();
     const common = { protocols, requestCert: asksForCertificate, selectByName: null, server };
-    if (challenges?.isPending && facts?.protocols.includes(ACME)) {
-      const secureContext = challenges.tlsAlpn(facts.serverName ?? '');
-      if (secureContext === null) return null;
-      const acme = { ...common, protocols: acmeOnly, requestCert: false, secureContext };
-      return { options: acme, isAcme: true };
+    if (facts?.protocols.includes(ACME)) {
+      const secureContext = alpnChallenge(facts.serverName ?? '');
+      const acme = { ...common, protocols: acmeOnly, requestCert: false };
+      if (secureContext !== null) return { options: { ...acme, secureContext }, isAcme: true };
     }
     const secureContext = certificates.select(facts?.serverName ?? undefined);
     if (secureContext === null) return null;
