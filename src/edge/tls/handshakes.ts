@@ -306,6 +306,8 @@ class Handshake {
     socket.on('secure', () => {
       if (this.isOver) return;
       this.isOver = true;
+      // As Node's own server does: HTTP/2 waits for it.
+      (socket as { secureConnecting?: boolean }).secureConnecting = false;
       if (isAcme) {
         // That was all (RFC 8737 section 3).
         this.all.ended(this, null, '');
