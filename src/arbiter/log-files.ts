@@ -1,9 +1,18 @@
 // Log files that another user's processes write: the arbiter, as root, makes them and gives them away.
 
-import { closeSync, constants, fchownSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Identity } from './identity.ts';
+import { followTrusted } from './trusted-path.ts';
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
 
@@ -21,8 +30,8 @@ export function giveLogFiles(
       give(resolve(file), identity);
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
-      // A symbolic link (/dev/stdout is one), or a pipe nobody reads: not made here, so not ours to give.
-      if (code === 'ELOOP' || code === 'ENXIO') continue;
+      // A pipe nobody reads: not made here, so not ours to give.
+      if (code === 'ENXIO') continue;
       problems.push(`Cannot make ${file} the log file of user ${identity.uid}: ${message}`);
     }
   }
@@ -30,17 +39,27 @@ export function giveLogFiles(
 }
 
 function give(path: string, { uid, gid }: Identity): void {
-  mkdirSync(dirname(path), { recursive: true });
-  // By its descriptor, and never through a link: the directory may belong to the unprivileged user,
-  // who would else have any file of root's given to him. A pipe must not be waited for.
+  // A directory on the way may belong to the unprivileged user, who would else have any file of root's
+  // given to him by a link. So links are followed here, and only root's own.
+  const real = followTrusted(path);
+  if (real === null) return;
+  mkdirSync(dirname(real), { recursive: true });
+  // By its descriptor; a pipe must not be waited for.
   const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-  const fd = openSync(path, flags, 0o644);
+  const fd = openSync(real, flags, 0o644);
   try {
     const stat = fstatSync(fd);
     // With a second name it may be another file, linked here.
     if (!stat.isFile() || stat.nlink !== 1) return;
+    if (!isStill(fd, real)) throw new Error(`${real} has become a symbolic link meanwhile`);
     if (stat.uid !== uid || stat.gid !== gid) fchownSync(fd, uid, gid);
   } finally {
     closeSync(fd);
   }
+}
+
+/** Whether what was opened is what was found: a directory on the way may have been replaced by a link
+ *  between the two. Linux alone can say; elsewhere only the last name is sure (O_NOFOLLOW). */
+function isStill(fd: number, path: string): boolean {
+  return process.platform !== 'linux' || readlinkSync(`/proc/self/fd/${fd}`) === path;
 }

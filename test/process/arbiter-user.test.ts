@@ -86,22 +86,43 @@ test('--user: log files are made and given away, at the start and by USR1', asNo
   assert.deepEqual(owners(), [nobody, nobody]);
 });
 
-test('only plain files are given away, never what a link leads to', asRoot, (t) => {
+test('only plain files are given away, and only by links that are root’s', asRoot, (t) => {
   const dir = tempDir(t);
-  const names = ['secret', 'twin', 'soft', 'hard', 'fifo'].map((name) => join(dir, name));
-  const [secret = '', twin = '', soft = '', hard = '', fifo = ''] = names;
-  for (const file of [secret, twin]) writeFileSync(file, '');
-  symlinkSync(secret, soft);
-  linkSync(twin, hard);
-  execFileSync('mkfifo', [fifo]);
-  const to = { uid: nobody, gid: nobody };
-  for (const file of [soft, hard, fifo, '-']) {
-    assert.deepEqual(giveLogFiles({ errorLogfile: file, accessLogfile: null }, to), []);
-  }
-  assert.deepEqual(
-    [secret, twin, fifo].map((file) => statSync(file).uid),
-    [0, 0, 0],
-  );
+  const own = (name: string) => join(dir, name);
+  for (const name of ['one', 'two', 'three', 'secret', 'twin']) writeFileSync(own(name), '');
+  linkSync(own('twin'), own('hard'));
+  execFileSync('mkfifo', [own('fifo')]);
+  // Theirs, and what they put there.
+  for (const name of ['theirs', 'open']) mkdirSync(own(name));
+  chownSync(own('theirs'), nobody, nobody);
+  chmodSync(own('open'), 0o777);
+  mkdirSync(own('theirs/logs'));
+  symlinkSync(own('secret'), own('theirs/link'));
+  symlinkSync(own('secret'), own('open/link'));
+  symlinkSync(dir, own('theirs/up'));
+  // Root's.
+  symlinkSync('two', own('relative'));
+  symlinkSync(own('relative'), own('twice'));
+  symlinkSync(dir, own('dir'));
+  symlinkSync('made', own('dangling'));
+  symlinkSync('theirs/link', own('into-theirs'));
+  symlinkSync('loop', own('loop'));
+
+  const give = (file: string) =>
+    giveLogFiles({ errorLogfile: file, accessLogfile: null }, { uid: nobody, gid: nobody });
+  const uid = (name: string) => statSync(own(name)).uid;
+  for (const name of ['one', 'twice', 'dir/three', 'dangling', 'theirs/logs/new'])
+    assert.deepEqual(give(own(name)), [], name);
+  for (const name of ['one', 'two', 'three', 'made', 'theirs/logs/new'])
+    assert.equal(uid(name), nobody, name);
+  for (const other of [own('hard'), own('fifo'), '-', '/dev/null', '/dev/stdout'])
+    assert.deepEqual(give(other), [], other);
+  const reason = /is a symbolic link in a directory that others can write$/;
+  for (const name of ['theirs/link', 'open/link', 'theirs/up/secret', 'into-theirs'])
+    assert.match(give(own(name)).join(), reason, name);
+  assert.match(give(own('loop')).join(), /too many symbolic links/);
+  assert.deepEqual(['secret', 'twin', 'fifo'].map(uid), [0, 0, 0]);
+  assert.equal(statSync('/dev/null').uid, 0);
 });
 
 test(
