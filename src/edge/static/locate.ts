@@ -14,9 +14,9 @@ export type Located =
 
 /** Looks up `segments` under `dir`. Symbolic links are followed and must end inside the real
  *  directory; the directory itself may be one (a release that is switched by a link), so it is
- *  resolved each time. What is returned has no links in it any more: who opens it meets what was
- *  checked, unless somebody with write access to the directory swaps a part at that very moment;
- *  against that the opener compares device and inode. `knownRoot`: the real directory, where that was
+ *  resolved each time. What is returned has no links in it any more. Somebody with write
+ *  access to the directory may put one there at that very moment: against that the opener asks the
+ *  descriptor where it is (open-checked.ts). `knownRoot`: the real directory, where that was
  *  looked up within the last second. */
 export async function locate(
   dir: string,

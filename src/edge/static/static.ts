@@ -17,6 +17,7 @@ import type { HotFile } from './hot-cache.ts';
 import { HotFiles } from './hot-files.ts';
 import { serveListing } from './listing.ts';
 import { createMatch, directoryUrl, type MatchMount, type NamedPath } from './mounts.ts';
+import { openChecked } from './open-checked.ts';
 import { type Described, describe, type LocatedFile } from './representation.ts';
 import { Seen } from './seen.ts';
 
@@ -170,7 +171,9 @@ export class StaticLane {
     if (file === null && this.isCold(key, described, asked)) {
       const chosen = chooseCoding(described, asked);
       const representation = chosen === -1 ? described.plain : described.coded[chosen]!;
-      serveCold(exchange, representation, (why) => this.logUnreadable(exchange, why));
+      const fd = await openChecked(representation.file);
+      if (fd === null) return 'changed';
+      serveCold(exchange, representation, fd, (why) => this.logUnreadable(exchange, why));
       return 'answered';
     }
     file ??= await this.load(key, { mount, segments, described });
