@@ -212,10 +212,13 @@ export interface StaticMountInput {
 ${mountFields.map(({ key, kind, help, default: value }) => `  /** ${help}. Default: \`${kind.show(value)}\`. */\n  readonly ${key}?: ${kind.inputType} | undefined;`).join('\n')}
 }
 
+/** A certificate of a local CA, for development: for localhost and the machine's name, "dev:a.test,b.test" for more. */
+export type TlsDev = 'dev' | \`dev:\${string}\`;
+
 /** Certificates, from which the name that a client asks for chooses. */
 export interface TlsInput {
-  /** A certificate of a local CA, for development. Default: \`false\`. */
-  readonly dev?: boolean | undefined;
+  /** A certificate of a local CA, for development; a list names hosts beside the usual ones. Default: \`false\`. */
+  readonly dev?: boolean | readonly string[] | undefined;
   readonly certificates?: readonly TlsCertificateInput[] | undefined;
 }
 

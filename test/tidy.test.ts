@@ -34,7 +34,6 @@ const roots = [
   'worker/main.ts',
   'worker/thread.ts',
   'worker/welcome-app.ts',
-  'certificates/make.ts',
   'certificates/pkcs12.ts',
 ];
 

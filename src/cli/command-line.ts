@@ -21,6 +21,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     const { precompress } = await import('./precompress/precompress.ts');
     return precompress(invocation);
   }
+  if (invocation.command === 'cert') {
+    const { runCert } = await import('./cert/cert.ts');
+    return runCert(invocation);
+  }
   const { runControlCommand } = await import('./control-commands.ts');
   return runControlCommand(argv, { ...invocation, command: invocation.command });
 }

@@ -14,7 +14,7 @@ import {
 } from '../config/instance-names.ts';
 import { runsCode } from '../config/sources.ts';
 import { findInstance } from './find-instance.ts';
-import { asks, type CommandName, type Invocation } from './invocation.ts';
+import { asks, type Invocation } from './invocation.ts';
 import { loadApart } from './load-apart.ts';
 import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
@@ -22,7 +22,7 @@ import { statusText } from './status-text.ts';
 
 type CommandInvocation = Exclude<Invocation, { command: 'run' }>;
 type ControlInvocation = CommandInvocation & {
-  readonly command: Exclude<CommandInvocation['command'], 'precompress'>;
+  readonly command: Exclude<CommandInvocation['command'], 'precompress' | 'cert'>;
 };
 
 /** After its answer to `stop` the arbiter only closes what it has: milliseconds. */
@@ -107,7 +107,7 @@ function requestOf({ command, args, flags }: ControlInvocation): {
 
 type Purge = Extract<Request, { command: 'purge' }>['purges'][number];
 
-const ownActions: Readonly<Record<Exclude<CommandName, 'precompress'>, readonly string[]>> = {
+const ownActions: Readonly<Record<ControlInvocation['command'], readonly string[]>> = {
   status: ['json'],
   reload: [],
   stop: [],

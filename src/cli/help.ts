@@ -15,6 +15,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
+       portico cert dev
 `;
 
 const examples = `Examples:
@@ -50,6 +51,7 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
   purge:
     'portico purge URL...\nportico purge --tag TAG...\nportico purge --all\n\nForgets stored responses (see --cache): those of the URLs (a path alone is that of every host),\nthose whose Cache-Tag or Surrogate-Key names a tag, or all.\n',
   scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
+  cert: 'portico cert dev [--json]\n\nWhere the CA of --tls dev is, and how to trust it on each system.\n',
   precompress:
     'portico precompress DIR...\n\nMakes .br, .zst (where this Node has zstd) and .gz siblings of the text files below DIR, as small as\nthey get; static mounts then send them. What is up to date is left alone, and nothing is removed.\nThe exit code is 1 when a file could not be read or written.\n',
 };
@@ -61,7 +63,7 @@ start (--config FILE, --chdir DIR). Where they name neither, it is the only one 
 `;
 
 export function helpText(command: Invocation['command']): string {
-  if (command === 'precompress') return `Usage: ${commandHelp[command]}`;
+  if (command === 'precompress' || command === 'cert') return `Usage: ${commandHelp[command]}`;
   if (command !== 'run') return `Usage: ${commandHelp[command]}${instanceHelp}`;
   const sections = groups.map((group) => {
     const lines = settings

@@ -6,6 +6,7 @@ import { type Loaded, loadConfig } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
 import { asks, type Invocation } from './invocation.ts';
 import { misspeltCommand } from './misspelt-command.ts';
+import { onTerminal } from './on-terminal.ts';
 import { divertStdout } from './own-output.ts';
 import { reportProblems } from './report.ts';
 import { startDirectory } from './start-directory.ts';
@@ -18,7 +19,7 @@ export async function inspectConfig({
 }: Extract<Invocation, { command: 'run' }>): Promise<never> {
   const print = divertStdout();
   const cwd = startDirectory(process.env);
-  const loaded = await loadConfig({ flags, app, env: process.env, cwd });
+  const loaded = await loadConfig({ flags, app, env: process.env, cwd }, onTerminal());
   if (!loaded.ok) fail(loaded.problems, 1);
   const misspelt = await misspeltCommand(app, loaded.config);
   if (misspelt !== null) fail([misspelt], 1);

@@ -6,7 +6,15 @@ import { type ParsedFlags, parseFlags } from '../config/flags.ts';
 import { settings } from '../config/settings.ts';
 import { type ActionName, actions } from './actions.ts';
 
-export const commandNames = ['status', 'reload', 'stop', 'scale', 'purge', 'precompress'] as const;
+export const commandNames = [
+  'status',
+  'reload',
+  'stop',
+  'scale',
+  'purge',
+  'precompress',
+  'cert',
+] as const;
 export type CommandName = (typeof commandNames)[number];
 
 export type Invocation =
@@ -29,7 +37,7 @@ export function parseInvocation(argv: readonly string[]): Invocation {
   if (asks(flags, 'json') && !asks(flags, 'print'))
     problems.push(
       meant === null
-        ? 'Cannot use --json alone: it is for --print-config and portico status'
+        ? 'Cannot use --json alone: it is for --print-config, portico status and portico cert'
         : `There is no command ${quote(first)}: did you mean portico ${meant}?`,
     );
   return {

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { deepFreeze } from '../config/resolve.ts';
+import { onTerminal } from './on-terminal.ts';
 
 export type LoadedApart<T> =
   | { readonly ok: true; readonly config: T }
@@ -19,7 +20,7 @@ export function loadApart<T>(argv: readonly string[], cwd: string): Promise<Load
     const program = fileURLToPath(new URL('../main.js', import.meta.url));
     const child = spawn(process.execPath, [...process.execArgv, program, ...argv], {
       cwd,
-      env: { ...process.env, PWD: cwd, PORTICO_ROLE: 'config' },
+      env: { ...process.env, PWD: cwd, PORTICO_ROLE: 'config', ...terminalMark() },
       // What the config file prints goes where the arbiter's own errors go.
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -41,6 +42,11 @@ export function loadApart<T>(argv: readonly string[], cwd: string): Promise<Load
       done(readAnswer(Buffer.concat(chunks).toString(), code, signal));
     });
   });
+}
+
+/** Its own output is a pipe. */
+function terminalMark() {
+  return onTerminal().onTerminal ? { PORTICO_ON_TERMINAL: '1' } : {};
 }
 
 function readAnswer<T>(text: string, code: number | null, signal: string | null): LoadedApart<T> {

@@ -6,11 +6,13 @@ import { loadConfig } from '../config/load.ts';
 import { type LoadInput, runsCode } from '../config/sources.ts';
 import { openLog } from '../telemetry/log.ts';
 import { ownVersion } from '../telemetry/version.ts';
+import { type DevCertificates, devCertificates } from './dev-certificate.ts';
 import { usageText } from './help.ts';
 import type { Invocation } from './invocation.ts';
 import { type LoadedApart, loadApart } from './load-apart.ts';
 import { misspeltCommand } from './misspelt-command.ts';
 import { nodeVersionWarning } from './node-version.ts';
+import { onTerminal } from './on-terminal.ts';
 import { reportProblems } from './report.ts';
 import { withStandIn } from './stand-in.ts';
 import { startDirectory } from './start-directory.ts';
@@ -40,18 +42,28 @@ export async function runServer(
     return 1;
   }
   warnOfNodeVersion(config);
+  const dev = devCertificates();
+  const complete = await dev.put(config);
+  if (!complete.ok) {
+    reportProblems(complete.problems);
+    return 1;
+  }
   const code = await runArbiter({
-    config,
-    loadConfig: () => loadAgain(argv, cwd),
+    config: complete.config,
+    loadConfig: () => loadAgain(argv, cwd, dev),
     version: ownVersion(),
   });
   // All is closed and logged: a handle that was forgotten must not keep a service from stopping.
   process.exit(code);
 }
 
-async function loadAgain(argv: readonly string[], cwd: string): Promise<LoadedApart<Config>> {
+async function loadAgain(
+  argv: readonly string[],
+  cwd: string,
+  dev: DevCertificates,
+): Promise<LoadedApart<Config>> {
   const loaded = await loadApart<Config>(argv, cwd);
-  return loaded.ok ? { ok: true, config: withStandIn(loaded.config) } : loaded;
+  return loaded.ok ? dev.put(withStandIn(loaded.config)) : loaded;
 }
 
 function warnOfNodeVersion({
@@ -71,5 +83,5 @@ function warnOfNodeVersion({
 /** This process becomes the arbiter, so code of the user's must not run in it. */
 async function loadFirst(argv: readonly string[], input: LoadInput): Promise<LoadedApart<Config>> {
   if (runsCode(input)) return loadApart<Config>(argv, input.cwd);
-  return loadConfig(input);
+  return loadConfig(input, onTerminal());
 }

@@ -25,6 +25,8 @@ export interface CertificateFiles {
 export interface TlsTable {
   /** A certificate of a local CA, for development. */
   readonly dev: boolean;
+  /** Names and addresses it is to be for, beside localhost and the machine's own. */
+  readonly devHosts: readonly string[];
   readonly certificates: readonly CertificateFiles[];
 }
 

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { checkConfig } from './checks.ts';
 import type { Config } from './config.ts';
 import { usableCpus } from './cpus.ts';
+import { withDevTls } from './dev-tls.ts';
 import { deepFreeze, resolveConfig, type Settled } from './resolve.ts';
 import { type LoadInput, readSources } from './sources.ts';
 
@@ -12,8 +13,12 @@ export type Loaded =
   | { readonly ok: true; readonly config: Config; readonly settled: ReadonlyMap<string, Settled> }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** Never throws: all that is wrong comes back at once. */
-export async function loadConfig(input: LoadInput): Promise<Loaded> {
+/** Never throws: all that is wrong comes back at once. `onTerminal`: standard output is one, so an https://
+ *  bind without a certificate gets that of development. */
+export async function loadConfig(
+  input: LoadInput,
+  { onTerminal }: { readonly onTerminal: boolean },
+): Promise<Loaded> {
   const { assignments, file, problems: given, fileProblems } = await readSources(input);
   const problems = [...given, ...fileProblems];
   const resolved = resolveConfig(assignments, {
@@ -22,10 +27,12 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
     cpus: usableCpus(availableParallelism(), readText),
   });
   problems.push(...resolved.problems);
-  const checked = await checkConfig(resolved.config, resolved.settled);
+  const { settled } = resolved;
+  const config = withDevTls(resolved.config, { settled, onTerminal });
+  const checked = await checkConfig(config, settled);
   problems.push(...checked.problems);
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, config: deepFreeze(checked.config), settled: resolved.settled };
+  return { ok: true, config: deepFreeze(checked.config), settled };
 }
 
 function readText(path: string): string | null {

@@ -22,8 +22,8 @@ export interface PorticoConfig {
   readonly keyfile?: string | null | undefined;
   /** Passphrase of the key, better given by environment. What is on a command line, every user of the machine can read. Workers do not get it. Default: `none`. */
   readonly keyfilePassword?: string | null | undefined;
-  /** Dev: a certificate of a local CA, for development. In a config file also a table with any number of certificates, from which the name that the client asks for chooses: `{ certificates: [{ cert: 'a.pem', key: 'a.key' }, …] }`. The first (`certfile` is before all of these) is the default. Default: `off`. */
-  readonly tls?: 'dev' | TlsInput | null | undefined;
+  /** Dev or dev:NAME,…: a certificate of a local CA, for development. `dev` is for localhost and the machine's name, `dev:shop.test,api.localhost` for these names too: see [TLS](tls.md#https-in-development). In a config file also a table with any number of certificates, from which the name that the client asks for chooses: `{ certificates: [{ cert: 'a.pem', key: 'a.key' }, …] }`. The first (`certfile` is before all of these) is the default. Default: `off`. */
+  readonly tls?: TlsDev | TlsInput | null | undefined;
   /** CA certificates that clients' certificates must come from. Default: `none`. */
   readonly caCerts?: string | null | undefined;
   /** Certificates of clients: none, optional or required. Default: `none`. */
@@ -192,10 +192,13 @@ export interface StaticMountInput {
   readonly keepBuilds?: number | undefined;
 }
 
+/** A certificate of a local CA, for development: for localhost and the machine's name, "dev:a.test,b.test" for more. */
+export type TlsDev = 'dev' | `dev:${string}`;
+
 /** Certificates, from which the name that a client asks for chooses. */
 export interface TlsInput {
-  /** A certificate of a local CA, for development. Default: `false`. */
-  readonly dev?: boolean | undefined;
+  /** A certificate of a local CA, for development; a list names hosts beside the usual ones. Default: `false`. */
+  readonly dev?: boolean | readonly string[] | undefined;
   readonly certificates?: readonly TlsCertificateInput[] | undefined;
 }
 

@@ -1,5 +1,6 @@
 // Reads the `tls` setting: several certificates as files, or those of the local CA for development.
 
+import { readHost } from '../certificates/hosts.ts';
 import type { CertificateFiles, TlsTable } from './config.ts';
 import { nearest } from './did-you-mean.ts';
 import { type Kind, Unfit } from './kinds.ts';
@@ -19,22 +20,24 @@ export const certificateFields = {
   },
 } as const;
 
-const off: TlsTable = { dev: false, certificates: [] };
+const off: TlsTable = { dev: false, devHosts: [], certificates: [] };
 
-/** "dev", "off", or { certificates: [{ cert, key, … }], dev }. Paths are not yet absolute. */
+/** "dev", "dev:a.test,b.test", "off", or { certificates: [{ cert, key, … }], dev }. Paths are not yet absolute. */
 export const tlsTable: Kind<TlsTable> = {
-  expected: 'dev, or { certificates: [{ cert, key, passphrase, hosts }] } in a config file',
-  placeholder: 'dev',
-  inputType: "'dev' | TlsInput | null",
+  expected:
+    'dev, dev:NAME,NAME, or { certificates: [{ cert, key, passphrase, hosts }] } in a config file',
+  placeholder: 'dev[:NAME]',
+  inputType: 'TlsDev | TlsInput | null',
   flag: 'value',
   read(raw) {
-    if (raw === 'dev') return { ...off, dev: true };
+    if (typeof raw === 'string' && /^dev(:|$)/.test(raw)) return devTable(raw.slice(4));
     if (raw === null || raw === false || raw === 'off' || raw === 'none') return off;
     if (typeof raw !== 'object' || Array.isArray(raw)) return new Unfit();
     const unknown = unknownKey(raw, ['certificates', 'dev']);
     if (unknown !== null) return unknown;
     const { certificates = [], dev = false } = raw as Record<string, unknown>;
-    if (typeof dev !== 'boolean') return new Unfit('dev is true or false');
+    const named = typeof dev === 'boolean' ? { ...off, dev } : devTable(dev);
+    if (named instanceof Unfit) return named;
     if (!Array.isArray(certificates) || certificates.length > certificatesMax)
       return new Unfit(`certificates is a list of at most ${certificatesMax}`);
     const read: CertificateFiles[] = [];
@@ -43,12 +46,29 @@ export const tlsTable: Kind<TlsTable> = {
       if (certificate instanceof Unfit) return certificate;
       read.push(certificate);
     }
-    return { dev, certificates: read };
+    return { ...named, certificates: read };
   },
   // Never the passphrases.
-  show: ({ dev, certificates }) =>
-    [...(dev ? ['dev'] : []), ...certificates.map(({ cert }) => cert)].join(', ') || 'off',
+  show: ({ dev, devHosts, certificates }) =>
+    [
+      ...(dev ? [['dev', ...devHosts].join(' ')] : []),
+      ...certificates.map(({ cert }) => cert),
+    ].join(', ') || 'off',
 };
+
+/** "a.test,b.test" or a list. */
+function devTable(raw: unknown): TlsTable | Unfit {
+  const list: unknown[] = typeof raw === 'string' ? raw.split(',') : Array.isArray(raw) ? raw : [];
+  if (typeof raw !== 'string' && !Array.isArray(raw))
+    return new Unfit('dev is true, false or a list of names');
+  const given = list.map((name) => (typeof name === 'string' ? name.trim() : name));
+  const devHosts = given.filter((name) => name !== '');
+  if (devHosts.length > hostsMax) return new Unfit(`dev has at most ${hostsMax} names`);
+  for (const name of devHosts)
+    if (typeof name !== 'string' || readHost(name) === null)
+      return new Unfit(`${JSON.stringify(name)} is no host name or IP address`);
+  return { ...off, dev: true, devHosts: devHosts as string[] };
+}
 
 function readCertificate(raw: unknown): CertificateFiles | Unfit {
   if (raw === null || typeof raw !== 'object' || Array.isArray(raw)) return new Unfit();

@@ -16,7 +16,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     certfile: null,
     keyfile: null,
     keyfilePassword: null,
-    tls: { dev: false, certificates: [] },
+    tls: { dev: false, devHosts: [], certificates: [] },
     caCerts: null,
     certReqs: 'none',
     ciphers: null,

@@ -18,6 +18,7 @@ test('the command line', tests, async (t) => {
       stderr: `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
+       portico cert dev
 
 Serve an app:  portico app.js:app
 All options:   portico --help

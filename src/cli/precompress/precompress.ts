@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { relative } from 'node:path';
 import type { Invocation } from '../invocation.ts';
+import { printable } from '../printable.ts';
 import { reportProblems } from '../report.ts';
 import { type Findings, type Found, findFiles } from './find-files.ts';
 import { type Made, makeSiblings } from './make-siblings.ts';
@@ -110,9 +111,4 @@ function size(bytes: number): string {
   return bytes < 1024 ** 2
     ? `${(bytes / 1024).toFixed(1)} KB`
     : `${(bytes / 1024 ** 2).toFixed(1)} MB`;
-}
-
-/** File names may hold what moves a terminal's cursor. */
-function printable(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 }

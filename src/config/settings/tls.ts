@@ -53,12 +53,12 @@ export const tlsSettings: readonly Setting[] = [
   setting('tls', {
     group: 'TLS and HTTP/2',
     kind: tlsTable,
-    default: { dev: false, certificates: [] },
-    help: 'dev: a certificate of a local CA, for development',
-    doc: "In a config file also a table with any number of certificates, from which the name that the client asks for chooses: `{ certificates: [{ cert: 'a.pem', key: 'a.key' }, …] }`. The first (`certfile` is before all of these) is the default.",
+    default: { dev: false, devHosts: [], certificates: [] },
+    help: 'dev or dev:NAME,…: a certificate of a local CA, for development',
+    doc: "`dev` is for localhost and the machine's name, `dev:shop.test,api.localhost` for these names too: see [TLS](tls.md#https-in-development). In a config file also a table with any number of certificates, from which the name that the client asks for chooses: `{ certificates: [{ cert: 'a.pem', key: 'a.key' }, …] }`. The first (`certfile` is before all of these) is the default.",
     table: certificateFieldsTable(),
-    finish: ({ dev, certificates }, { chdir }) => ({
-      dev,
+    finish: ({ certificates, ...dev }, { chdir }) => ({
+      ...dev,
       certificates: certificates.map((files) => ({
         ...files,
         cert: resolve(chdir, files.cert),

@@ -1,0 +1,73 @@
+// Reads extensions of certificates that node:crypto does not tell: whatever is not understood is left out.
+
+import type { X509Certificate } from 'node:crypto';
+import {
+  content,
+  type DerReader,
+  derReader,
+  isTagged,
+  type Node,
+  parts,
+  taggedParts,
+  tags,
+} from './der.ts';
+import type { NameConstraints } from './extensions.ts';
+import { loadForge } from './forge.ts';
+
+const oids = {
+  nameConstraints: '2.5.29.30',
+};
+
+/** What a CA may vouch for; null = it says nothing, or nothing that can be read. */
+export async function nameConstraints(
+  certificate: X509Certificate,
+): Promise<NameConstraints | null> {
+  const read = await extensions(certificate);
+  const value = read?.values.get(oids.nameConstraints);
+  if (read === null || value === undefined) return null;
+  try {
+    return permittedIn(read.reader.parse(value));
+  } catch {
+    return null;
+  }
+}
+
+function permittedIn(constraints: Node): NameConstraints | null {
+  const permitted = parts(constraints).find((node) => isTagged(node, 0));
+  if (permitted === undefined) return null;
+  const dns: string[] = [];
+  const ip: [Buffer, Buffer][] = [];
+  for (const subtree of taggedParts(permitted, 0)) {
+    const [base] = parts(subtree);
+    if (base === undefined || Array.isArray(base.value)) continue;
+    const bytes = Buffer.from(base.value, 'latin1');
+    const half = bytes.length / 2;
+    if (isTagged(base, 2)) dns.push(bytes.toString('latin1'));
+    if (isTagged(base, 7) && (half === 4 || half === 16))
+      ip.push([bytes.subarray(0, half), bytes.subarray(half)]);
+  }
+  return { dns, ip };
+}
+
+interface Read {
+  readonly reader: DerReader;
+  /** DER inside each extension's octet string, by OID. */
+  readonly values: ReadonlyMap<string, Buffer>;
+}
+
+async function extensions(certificate: X509Certificate): Promise<Read | null> {
+  const reader = derReader(await loadForge());
+  try {
+    const [tbs] = parts(reader.parse(certificate.raw));
+    const list = parts(tbs).find((node) => isTagged(node, 3));
+    const values = new Map<string, Buffer>();
+    for (const extension of list === undefined ? [] : parts(taggedParts(list, 3)[0])) {
+      const [oid, ...rest] = parts(extension);
+      // Whether it is critical may stand between.
+      values.set(reader.oid(oid), content(rest.at(-1), tags.octetString));
+    }
+    return { reader, values };
+  } catch {
+    return null;
+  }
+}
