@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { setProcessTitle } from '../telemetry/process-title.ts';
+import { giveAcmeStorage } from './acme-storage.ts';
 import { act, bindAll, type World } from './act.ts';
 import { createChildren } from './children.ts';
 import { type ControlServer, openControlServer } from './control/server.ts';
@@ -133,10 +134,11 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
     isOver = true;
     control?.close();
   });
-  const giveLogs = (of: Config): void => {
-    for (const problem of giveLogFiles(of, identity)) log.warning(problem);
+  const giveFiles = (of: Config): void => {
+    for (const problem of [...giveLogFiles(of, identity), ...giveAcmeStorage(of, identity)])
+      log.warning(problem);
   };
-  giveLogs(config);
+  giveFiles(config);
   const ticketKeys = new TicketKeys();
   const world: World = {
     runtimeDir,
@@ -153,13 +155,13 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
       adopted = next;
     },
     reopenLogs() {
-      giveLogs(adopted);
+      giveFiles(adopted);
       log.reopen();
     },
     async loadConfig() {
       const result = await options.loadConfig();
       // Before the edges open them.
-      if (result.ok) giveLogs(result.config);
+      if (result.ok) giveFiles(result.config);
       return result;
     },
     random: Math.random,

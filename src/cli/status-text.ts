@@ -3,6 +3,7 @@
 import type { Status } from '../arbiter/control/protocol.ts';
 
 type Row = readonly string[];
+type AcmeName = NonNullable<EdgeNumbers['acme']>[number];
 type EdgeNumbers = NonNullable<Status['edges'][number]['status']>;
 
 const header: Row = ['', 'pid', 'state', 'up', 'in flight', 'served', 'memory', ''];
@@ -10,7 +11,7 @@ const header: Row = ['', 'pid', 'state', 'up', 'in flight', 'served', 'memory', 
 const textColumns = [0, 2, 7];
 
 /** Several lines, the last one ended. */
-export function statusText(status: Status): string {
+export function statusText(status: Status, nowMs = Date.now()): string {
   const { arbiter, binds, edges, workers } = status;
   const serving = workers.filter(({ phase }) => phase === 'serving').length;
   const head = [
@@ -22,7 +23,29 @@ export function statusText(status: Status): string {
     ...reloadLines(arbiter),
   ];
   const rows = [...edges.map(edgeRow), ...workers.map((worker) => workerRow(worker, arbiter))];
-  return `${[...head, '', ...table([header, ...rows])].join('\n')}\n`;
+  const names = edges.find(({ status }) => status?.acme)?.status?.acme ?? [];
+  const acme = names.length === 0 ? [] : ['', ...names.flatMap((name) => acmeLines(name, nowMs))];
+  return `${[...head, '', ...table([header, ...rows]), ...acme].join('\n')}\n`;
+}
+
+/** What each edge says of names is the same: it lies in the directory they share. */
+function acmeLines(name: AcmeName, nowMs: number): string[] {
+  const { host, phase, notAfterMs, nextTryMs, failures, lastError } = name;
+  const expiry =
+    notAfterMs === null
+      ? 'no certificate yet'
+      : notAfterMs > nowMs
+        ? `certificate for ${ago(notAfterMs - nowMs)}`
+        : `certificate EXPIRED ${ago(nowMs - notAfterMs)} ago`;
+  const next = nextTryMs > nowMs ? `in ${ago(nextTryMs - nowMs)}` : 'now';
+  const what = {
+    idle: `${failures > 0 ? 'next try' : 'renewed'} ${next}`,
+    waiting: 'another instance is getting one',
+    obtaining: 'is being had now',
+  }[phase];
+  const failed = failures === 0 ? '' : `, failed ${failures} ${failures === 1 ? 'time' : 'times'}`;
+  const line = `  acme ${plain(host)}: ${expiry}, ${what}${failed}`;
+  return lastError === null ? [line] : [line, `    ${plain(lastError)}`];
 }
 
 function reloadLines({ reloading, lastReload }: Status['arbiter']): string[] {

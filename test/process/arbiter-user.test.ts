@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { giveAcmeStorage } from '../../src/arbiter/acme-storage.ts';
 import { giveLogFiles } from '../../src/arbiter/log-files.ts';
 import { prepareRuntimeDir } from '../../src/arbiter/runtime-dir.ts';
 import { startArbiter, tempDir, until } from '../helpers/arbiter.ts';
@@ -184,4 +185,37 @@ test('a runtime directory that others own or can write is refused', asRoot, asyn
     assert.equal(await refused.exited, 1);
     await refused.logged(why);
   }
+});
+
+test("--user: ACME's directory is made, and what root has left in it given away", asRoot, (t) => {
+  const identity = { uid: nobody, gid: nobody };
+  const acmeStorage = join(tempDir(t), 'state', 'acme');
+  const config = { acme: ['one.example'], acmeStorage };
+  assert.deepEqual(giveAcmeStorage({ ...config, acme: [] }, identity), []);
+  assert.equal(existsSync(acmeStorage), false, 'nothing is made where ACME is off');
+  assert.deepEqual(giveAcmeStorage(config, identity), []);
+  const owner = (path: string) => statSync(path).uid;
+  assert.deepEqual([owner(acmeStorage), statSync(acmeStorage).mode & 0o777], [nobody, 0o700]);
+  // As a run as root has left it.
+  chownSync(acmeStorage, 0, 0);
+  const secret = join(tempDir(t), 'secret');
+  writeFileSync(secret, '');
+  mkdirSync(join(acmeStorage, 'ca', 'certificates'), { recursive: true });
+  writeFileSync(join(acmeStorage, 'ca', 'certificates', 'one.example.pem'), '');
+  symlinkSync(secret, join(acmeStorage, 'link'));
+  linkSync(secret, join(acmeStorage, 'second-name'));
+  assert.deepEqual(giveAcmeStorage(config, identity), []);
+  assert.equal(owner(join(acmeStorage, 'ca', 'certificates', 'one.example.pem')), nobody);
+  assert.equal(owner(secret), 0, 'nothing outside is given away');
+  // A directory of somebody else's, and a path that somebody else may change.
+  chownSync(acmeStorage, 1, 1);
+  assert.match(giveAcmeStorage(config, identity)[0]!, /belongs to user 1/);
+  const theirs = tempDir(t);
+  chownSync(theirs, nobody, nobody);
+  symlinkSync('/etc', join(theirs, 'state'));
+  assert.deepEqual(
+    giveAcmeStorage({ ...config, acmeStorage: join(theirs, 'state', 'acme') }, identity),
+    [],
+  );
+  assert.equal(existsSync('/etc/acme'), false);
 });

@@ -94,3 +94,37 @@ test('a time is shown by its two largest units', () => {
     ...['0s', '0s', '59s', '1m', '1h', '1d 1h', '1d'],
   ]);
 });
+
+test('names that ACME looks after are shown with their expiry, next try and last error', () => {
+  const nowMs = Date.parse('2026-11-22T12:00:00Z');
+  const day = 86_400_000;
+  const [edge] = status.edges;
+  const name = { phase: 'idle', notAfterMs: null, failures: 0, lastError: null } as const;
+  const acme = [
+    { ...name, host: 'one.example', notAfterMs: nowMs + 60 * day, nextTryMs: nowMs + 30 * day },
+    {
+      ...name,
+      host: 'two.example',
+      nextTryMs: nowMs + 180_000,
+      failures: 2,
+      lastError: 'The CA finds no\x1b[2J address.\nAdd an A record.',
+    },
+    { ...name, host: 'three.example', phase: 'obtaining' as const, nextTryMs: 0 },
+    { ...name, host: 'four.example', notAfterMs: nowMs - day, nextTryMs: nowMs - 30 * day },
+    { ...name, host: 'five.example', phase: 'waiting' as const, nextTryMs: 0 },
+  ];
+  const shown = statusText(
+    { ...status, edges: [{ ...edge!, status: { ...edge!.status!, acme } }] },
+    nowMs,
+  );
+  assert.equal(
+    shown.slice(shown.indexOf('  acme ')),
+    `  acme one.example: certificate for 60d, renewed in 30d
+  acme two.example: no certificate yet, next try in 3m, failed 2 times
+    The CA finds no [2J address. Add an A record.
+  acme three.example: no certificate yet, is being had now
+  acme four.example: certificate EXPIRED 1d ago, renewed now
+  acme five.example: no certificate yet, another instance is getting one
+`,
+  );
+});
