@@ -16,7 +16,7 @@ const mayImport: Record<string, readonly string[]> = {
   http: ['errors'],
   config: ['errors', 'http', 'certificates'],
   certificates: ['errors'],
-  ipc: ['config'],
+  ipc: ['config', 'certificates'],
   telemetry: ['config'],
   link: ['http', 'errors', 'telemetry'],
   nodehttp: ['http', 'errors'],

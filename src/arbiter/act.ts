@@ -1,11 +1,13 @@
 // Carries out what decide decided: the only place where the arbiter touches processes, sockets and logs.
 
 import type { SendHandle } from 'node:child_process';
+import { withoutPassphrases } from '../config/certificate-files.ts';
 import type { BindAddress, Config } from '../config/config.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { CertificateKeeper } from './certificates.ts';
 import type { Children } from './children.ts';
 import type { ControlServer } from './control/server.ts';
-import type { Action, BindResult, Event, LoadResult } from './decide/events.ts';
+import type { Action, BindResult, EdgeOrder, Event, LoadResult } from './decide/events.ts';
 import { socketBaseOf } from './decide/moves.ts';
 import type { BoundSocket } from './sockets.ts';
 import { bindSocket } from './sockets.ts';
@@ -19,6 +21,7 @@ export interface World {
   readonly ticketKeys: TicketKeys;
   readonly control: () => ControlServer | null;
   readonly log: () => Log;
+  readonly certificates: CertificateKeeper;
   readonly adopt: (config: Config) => void;
   /** Makes the log files anew, for the children too, which are told after this. */
   readonly reopenLogs: () => void;
@@ -46,20 +49,9 @@ export function act(world: World, action: Action): void {
       });
       return;
     }
-    case 'tell-edge': {
-      const { id, message } = action;
-      if (message.type !== 'listen') {
-        children.tellEdge(id, message);
-        // Before the sockets, on which a client may come with a ticket at once.
-        if (message.type === 'configure' && message.config.bind.some(({ tls }) => tls))
-          children.tellEdge(id, { type: 'ticket-keys', keys: world.ticketKeys.keys });
-      } else {
-        const socket = world.sockets.get(message.key);
-        // The handle is libuv's own, which Node sends as it is ("net.Native").
-        if (socket) children.tellEdge(id, message, socket.handle as unknown as SendHandle);
-      }
+    case 'tell-edge':
+      tellEdge(world, action.id, action.message);
       return;
-    }
     case 'tell-worker':
       children.tellWorker(action.id, action.message);
       return;
@@ -95,6 +87,31 @@ export function act(world: World, action: Action): void {
       return;
     default:
       throw new Error(`unknown action ${JSON.stringify(action satisfies never)}`);
+  }
+}
+
+function tellEdge(world: World, id: number, order: EdgeOrder): void {
+  const { children, certificates, sockets, ticketKeys } = world;
+  switch (order.type) {
+    case 'configure': {
+      const config = withoutPassphrases(order.config);
+      children.tellEdge(id, { type: 'configure', config, tls: certificates.files() });
+      // Before the sockets, on which a client may come with a ticket at once.
+      if (config.bind.some(({ tls }) => tls))
+        children.tellEdge(id, { type: 'ticket-keys', keys: ticketKeys.keys });
+      return;
+    }
+    case 'certificates':
+      children.tellEdge(id, { type: 'certificates', tls: certificates.files() });
+      return;
+    case 'listen': {
+      const socket = sockets.get(order.key);
+      // The handle is libuv's own, which Node sends as it is ("net.Native").
+      if (socket) children.tellEdge(id, order, socket.handle as unknown as SendHandle);
+      return;
+    }
+    default:
+      children.tellEdge(id, order);
   }
 }
 

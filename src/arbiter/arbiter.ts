@@ -8,6 +8,11 @@ import { type Log, openLog } from '../telemetry/log.ts';
 import { setProcessTitle } from '../telemetry/process-title.ts';
 import { giveAcmeStorage } from './acme-storage.ts';
 import { act, bindAll, type World } from './act.ts';
+import {
+  type CertificateKeeper,
+  type CertificateObserver,
+  createCertificateKeeper,
+} from './certificates.ts';
 import { createChildren } from './children.ts';
 import { type ControlServer, openControlServer } from './control/server.ts';
 import type { ArbiterSignal, Event, LoadResult } from './decide/events.ts';
@@ -90,7 +95,7 @@ interface LoopOptions {
 
 /** Sets the loop up. The function returned takes an event, at once or after the one under way. */
 function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOptions) {
-  const { runtimeDir, identity, sockets } = started;
+  const { runtimeDir, identity, sockets, certificates } = started;
   const { config, version } = options;
   let log = firstLog;
   let adopted = config;
@@ -140,11 +145,17 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
   };
   giveFiles(config);
   const ticketKeys = new TicketKeys();
+  const observer: CertificateObserver = {
+    onChange: () => onEvent({ kind: 'certificates-changed' }),
+    onNotice: (level, text) => log[level](text),
+  };
+  certificates.adopt(config, observer);
   const world: World = {
     runtimeDir,
     children,
     sockets,
     ticketKeys,
+    certificates,
     control: () => control,
     log: () => log,
     adopt(next) {
@@ -153,6 +164,7 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
       );
       if (!same) log = openArbiterLog(next) ?? log;
       adopted = next;
+      certificates.adopt(next, observer);
     },
     reopenLogs() {
       giveFiles(adopted);
@@ -160,8 +172,12 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
     },
     async loadConfig() {
       const result = await options.loadConfig();
+      if (!result.ok) return result;
+      const { problems, warnings } = await certificates.load(result.config);
+      if (problems.length > 0) return { ok: false, problems };
+      for (const warning of warnings) log.warning(warning);
       // Before the edges open them.
-      if (result.ok) giveFiles(result.config);
+      giveFiles(result.config);
       return result;
     },
     random: Math.random,
@@ -193,6 +209,7 @@ interface Started {
   readonly runtimeDir: string;
   readonly identity: Identity | null;
   readonly sockets: Map<string, BoundSocket>;
+  readonly certificates: CertificateKeeper;
   readonly publicSockets: readonly PublicSocket[];
 }
 
@@ -213,6 +230,11 @@ async function prepare(options: ArbiterOptions, undo: Undo, log: Log): Promise<S
   });
   const bound = await bindAll(sockets, keyed(config.bind), config);
   if (!bound.ok) return refuse(bound.problems);
+  const certificates = createCertificateKeeper();
+  undo.push(() => certificates.close());
+  const { problems, warnings } = await certificates.load(config);
+  if (problems.length > 0) return refuse(problems);
+  for (const warning of warnings) log.warning(warning);
   const runtimeDir = await prepareRuntimeDir(config.runtimeDir, identity.identity);
   if (!runtimeDir.ok) return refuse([runtimeDir.problem]);
   undo.push(() => runtimeDir.remove());
@@ -227,6 +249,7 @@ async function prepare(options: ArbiterOptions, undo: Undo, log: Log): Promise<S
     runtimeDir: runtimeDir.path,
     identity: identity.identity,
     sockets,
+    certificates,
     publicSockets: bound.sockets,
   };
 }

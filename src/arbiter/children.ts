@@ -3,6 +3,8 @@
 
 import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import { isSecretName } from '../config/assignment.ts';
+import { withoutSecrets } from '../config/certificate-files.ts';
 import type { Config } from '../config/config.ts';
 import {
   type Channel,
@@ -41,12 +43,14 @@ export function createChildren(options: ChildrenOptions): Children {
   const edges = new Map<number, { child: ChildProcess; channel: EdgeChannel }>();
   const workers = new Map<number, { child: ChildProcess; channel: Channel<ToWorker> }>();
 
+  const ownEnvironment = withoutOwnSecrets(process.env);
+
   function start(role: Role, slot: number, config: Config | null): ChildProcess {
     return spawn(process.execPath, [...process.execArgv, program], {
       // The app's directory and environment are the worker's alone: the edge runs nothing of the user's.
       ...(config === null ? {} : { cwd: config.chdir }),
       env: {
-        ...process.env,
+        ...ownEnvironment,
         ...(config === null ? {} : config.env),
         PORTICO_ROLE: role,
         PORTICO_SLOT: String(slot),
@@ -104,7 +108,7 @@ export function createChildren(options: ChildrenOptions): Children {
         channel.close();
         workers.delete(id);
       });
-      channel.send({ type: 'configure', config, assignment });
+      channel.send({ type: 'configure', config: withoutSecrets(config), assignment });
     },
     tellEdge(id, message, handle) {
       const channel = edges.get(id)?.channel;
@@ -136,4 +140,14 @@ export function createChildren(options: ChildrenOptions): Children {
       return null;
     }
   }
+}
+
+/** The passphrase of a key is for the arbiter alone. */
+function withoutOwnSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => {
+      if (name === 'PORTICO_CMD_ARGS') return !isSecretName(value ?? '');
+      return !name.startsWith('PORTICO_') || !isSecretName(name);
+    }),
+  );
 }

@@ -63,6 +63,9 @@ function take(turn: Turn, event: Event): void {
     case 'ask':
       asked(turn, event.askId, event.request);
       return;
+    case 'certificates-changed':
+      tellEdges(turn, { type: 'certificates' });
+      return;
     case 'files-changed':
       log(turn, 'info', `Reloading: ${event.path} changed`);
       requestReload(turn, { askIds: [], resetsWorkers: false });

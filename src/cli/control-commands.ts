@@ -157,7 +157,7 @@ function json(reply: Extract<Reply, { ok: true }>): string {
 function answerText(reply: Extract<Reply, { ok: true }>): string {
   switch (reply.command) {
     case 'status':
-      return statusText(reply.status);
+      return statusText(reply.status, Date.now());
     case 'reload':
       return `portico: reloaded, generation ${reply.generation} serves\n`;
     case 'stop':

@@ -24,7 +24,10 @@ export async function inspectConfig({
   const misspelt = await misspeltCommand(app, loaded.config);
   if (misspelt !== null) fail([misspelt], 1);
   if (asks(flags, 'print')) await print(printed(loaded, asks(flags, 'json')));
-  if (asks(flags, 'check')) await print(await checkApp(loaded.config));
+  if (asks(flags, 'check')) {
+    reportProblems(loaded.warnings.map((warning) => `Warning: ${warning}`));
+    await print(await checkApp(loaded.config));
+  }
   // A timer or a connection of the config file's would keep this process for ever.
   process.exit(0);
 }

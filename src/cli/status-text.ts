@@ -1,6 +1,7 @@
 // What `portico status` prints: the arbiter in a few lines, edges and workers as a table.
 
 import type { Status } from '../arbiter/control/protocol.ts';
+import { certificateLines } from './certificate-text.ts';
 
 type Row = readonly string[];
 type AcmeName = NonNullable<EdgeNumbers['acme']>[number];
@@ -11,13 +12,16 @@ const header: Row = ['', 'pid', 'state', 'up', 'in flight', 'served', 'memory', 
 const textColumns = [0, 2, 7];
 
 /** Several lines, the last one ended. */
-export function statusText(status: Status, nowMs = Date.now()): string {
+export function statusText(status: Status, nowMs: number): string {
   const { arbiter, binds, edges, workers } = status;
   const serving = workers.filter(({ phase }) => phase === 'serving').length;
   const head = [
     `portico ${arbiter.version}, pid ${arbiter.pid}, ${arbiter.phase}, up ${ago(arbiter.uptimeMs)}`,
     `  app         ${arbiter.app ?? 'none'} (${arbiter.workerClass}), generation ${arbiter.generation}`,
     `  listening   ${binds.map(({ url }) => url).join(', ')}`,
+    ...certificateLines(status, nowMs).map(
+      (line, index) => `  ${index === 0 ? 'certificate' : '           '} ${plain(line)}`,
+    ),
     `  workers     ${serving} of ${arbiter.workersWanted} serving, ${arbiter.restarts} restarted after a failure`,
     `  runtime dir ${arbiter.runtimeDir}`,
     ...reloadLines(arbiter),

@@ -3,7 +3,6 @@
 import { lookup } from 'node:dns/promises';
 import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { ciphersFault } from '../certificates/ciphers.ts';
 import { checkAccessLogFormat } from './access-log-format.ts';
 import { findGroup, findUser } from './accounts.ts';
 import { acmeFaults } from './acme-checks.ts';
@@ -11,17 +10,18 @@ import { showBind } from './address.ts';
 import { quote } from './assignment.ts';
 import type { BindAddress, Config } from './config.ts';
 import type { Settled } from './resolve.ts';
+import { checkTls } from './tls-checks.ts';
 
 /** sun_path holds 108 bytes on Linux and 104 on macOS and the BSDs, with a closing NUL. */
 const socketPathBytesMax = process.platform === 'linux' ? 107 : 103;
 
 type SettledByKey = ReadonlyMap<string, Settled>;
 
-/** The config with host names resolved, and what is wrong with it. */
+/** The config with host names resolved, what is wrong with it, and what works but should be looked at. */
 export async function checkConfig(
   config: Config,
   settled: SettledByKey,
-): Promise<{ config: Config; problems: string[] }> {
+): Promise<{ config: Config; problems: string[]; warnings: readonly string[] }> {
   const from = (key: string) => `(from ${settled.get(key)!.origin.label})`;
   const problems: string[] = [];
   const cannot = (key: string, value: string, why: string) =>
@@ -45,13 +45,14 @@ export async function checkConfig(
 
   const { bind, faults } = await resolveHosts(config.bind);
   for (const { address, why } of faults) cannot('bind', showBind(address), why);
-  for (const address of repeated(bind.map(showBind))) cannot('bind', address, 'it is there twice');
+  // One port speaks TLS or not.
+  for (const address of repeated(bind.map((it) => showBind({ ...it, tls: false }))))
+    cannot('bind', address, 'it is there twice');
   for (const address of bind)
     if (address.kind === 'unix' && Buffer.byteLength(address.path) > socketPathBytesMax)
       cannot('bind', showBind(address), `its path is longer than ${socketPathBytesMax} bytes`);
 
-  const cipherFault = config.ciphers === null ? null : ciphersFault(config.ciphers);
-  if (cipherFault !== null) cannot('ciphers', config.ciphers!, cipherFault);
+  const warnings = await checkTls({ ...config, bind }, cannot, Date.now());
 
   for (const { key, value, why } of acmeFaults(config, fileFault)) cannot(key, value, why);
 
@@ -65,7 +66,7 @@ export async function checkConfig(
     if (config.group !== null && findGroup(config.group) === null)
       cannot('group', config.group, 'there is no such group');
   }
-  return { config: { ...config, bind }, problems };
+  return { config: { ...config, bind }, problems, warnings };
 }
 
 /** Null when the path is a directory. */

@@ -10,7 +10,13 @@ import { deepFreeze, resolveConfig, type Settled } from './resolve.ts';
 import { type LoadInput, readSources } from './sources.ts';
 
 export type Loaded =
-  | { readonly ok: true; readonly config: Config; readonly settled: ReadonlyMap<string, Settled> }
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      readonly settled: ReadonlyMap<string, Settled>;
+      /** What works and should be looked at none the less; a running arbiter sees to these itself. */
+      readonly warnings: readonly string[];
+    }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 /** Never throws: all that is wrong comes back at once. `onTerminal`: standard output is one, so an https://
@@ -32,7 +38,8 @@ export async function loadConfig(
   const checked = await checkConfig(config, settled);
   problems.push(...checked.problems);
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, config: deepFreeze(checked.config), settled };
+  const { warnings } = checked;
+  return { ok: true, config: deepFreeze(checked.config), settled, warnings };
 }
 
 function readText(path: string): string | null {

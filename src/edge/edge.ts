@@ -9,7 +9,7 @@ import {
   resolveClient,
   upstreamFields,
 } from '../http/forwarded.ts';
-import type { EdgeStatus, Purge } from '../ipc/messages.ts';
+import type { EdgeStatus, Purge, TlsFiles } from '../ipc/messages.ts';
 import { connectLink } from '../link/edge-end.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
@@ -30,7 +30,8 @@ import { Refusals } from './refusals.ts';
 import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { StaticLane } from './static/static.ts';
-import { CertificateStore, type StoreSettings } from './tls/certificate-store.ts';
+import { filePairs, storeSettings } from './tls/certificate-files.ts';
+import { CertificateStore } from './tls/certificate-store.ts';
 import type { HandshakeOptions } from './tls/handshakes.ts';
 
 /** What an answer takes to reach its client before a drain cuts its connection. */
@@ -166,12 +167,12 @@ export class Edge {
   private served = 0;
 
   /** Throws where a setting can't be put to work. */
-  constructor(config: Config, log: Log) {
+  constructor(config: Config, tls: TlsFiles, log: Log) {
     this.log = log;
     this.refusals = new Refusals(log);
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
-    this.certificates = new CertificateStore(storeSettings(config));
+    this.certificates = new CertificateStore(storeSettings(config, tls), filePairs(config, tls));
     this.acme = new AcmeLane(log, this.certificates);
     const useAcme = this.acme.prepare(config);
     const errorPages = loadErrorPages(config.errorPages);
@@ -199,7 +200,7 @@ export class Edge {
 
   /** New requests meet the new settings, those under way finish by the old ones, and no connection
    *  notices. Throws where a setting can't be put to work: then all stays as it was. */
-  configure(config: Config): void {
+  configure(config: Config, tls: TlsFiles): void {
     const errorPages = loadErrorPages(config.errorPages);
     const cache = cacheFor(config, this.cache);
     const composed = this.compose(config, errorPages, cache);
@@ -208,7 +209,8 @@ export class Edge {
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
     const accessLog = logsElsewhere ? createAccessLog(config, this.log) : this.accessLog;
     const useAcme = this.acme.prepare(config);
-    this.certificates.configure(storeSettings(config));
+    // The last that may fail.
+    this.certificates.configure(storeSettings(config, tls), filePairs(config, tls));
     // From here on nothing fails.
     this.config = config;
     this.composed.close();
@@ -221,6 +223,16 @@ export class Edge {
     this.handshakeOptions = handshakeOptions(config);
     this.pool.settings = config;
     useAcme();
+  }
+
+  /** Files of certificates have changed: new handshakes meet what is in them now. */
+  useCertificates(tls: TlsFiles): void {
+    const { config } = this;
+    try {
+      this.certificates.configure(storeSettings(config, tls), filePairs(config, tls));
+    } catch (error) {
+      this.log.error('cannot use a changed certificate, the former ones stay', { error });
+    }
   }
 
   async listen(key: string, address: BindAddress, handle: unknown): Promise<void> {
@@ -240,6 +252,7 @@ export class Edge {
       cache: this.cache?.stats() ?? null,
       tls: this.listener.tls,
       acme: this.acme.status(),
+      certificates: this.certificates.summary(),
       workers: this.pool.status(),
     };
   }
@@ -279,10 +292,6 @@ export class Edge {
     if (this.accessLog !== null) this.accessLog.write(exchange);
     if (exchange.record.failure !== null) logFailure(this.log, exchange, this.refusals);
   }
-}
-
-function storeSettings({ ciphers, tlsMinVersion, tlsUnknownName }: Config): StoreSettings {
-  return { ciphers, tlsMinVersion, tlsUnknownName, caPem: null };
 }
 
 function handshakeOptions(config: Config): HandshakeOptions {

@@ -4,12 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BindAddress, Config } from '../config/config.ts';
 import { failure } from '../errors/failure.ts';
 import { type Channel, channelFromEdge } from '../ipc/channel.ts';
-import type { FromEdge, ToEdge } from '../ipc/messages.ts';
+import type { FromEdge, TlsFiles, ToEdge } from '../ipc/messages.ts';
 import { openLog } from '../telemetry/log.ts';
 import { setProcessTitle } from '../telemetry/process-title.ts';
 import { Edge } from './edge.ts';
 import { BuildKeeper } from './kept-builds/keeper.ts';
 import { LiveLog } from './live-log.ts';
+import { watchExpiry } from './tls/expiry-watch.ts';
 
 const heartbeatMs = 1000;
 /** After the arbiter has died nobody replaces a worker any more: what is open may finish, but a new
@@ -72,7 +73,7 @@ class EdgeProcess {
   private onMessage(message: ToEdge, handle: unknown): void {
     switch (message.type) {
       case 'configure':
-        this.configure(message.config);
+        this.configure(message.config, message.tls);
         return;
       case 'listen':
         void this.listen(message.key, message.address, handle);
@@ -120,6 +121,9 @@ class EdgeProcess {
         this.log.reopen();
         edge.reopenLogs();
         return;
+      case 'certificates':
+        edge.useCertificates(message.tls);
+        return;
       case 'purge': {
         const { askId, what } = message;
         this.channel.send({ type: 'purged', askId, responses: edge.purge(what) });
@@ -133,16 +137,19 @@ class EdgeProcess {
     }
   }
 
-  private configure(config: Config): void {
+  private configure(config: Config, tls: TlsFiles): void {
     if (this.phase.name === 'draining') return;
+    const isFirst = this.phase.name === 'started';
     try {
       // Everything that can fail comes first: what is refused leaves no trace.
       const useLog = this.log.prepare(config, this.role);
       if (this.phase.name === 'started') {
-        const edge = new Edge(config, this.log);
+        const edge = new Edge(config, tls, this.log);
         this.phase = { name: 'opening', edge, awaited: config.bind.length };
-      } else this.phase.edge.configure(config);
+      } else this.phase.edge.configure(config, tls);
       useLog();
+      // One says it for all.
+      if (isFirst && this.role === 'edge 1') watchExpiry(this.log, this.phase.edge.certificates);
     } catch (error) {
       this.channel.send({ type: 'refused', reason: messageOf(error) });
       return;

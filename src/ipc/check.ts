@@ -19,6 +19,7 @@ const counts: Check = (value) =>
   value !== null &&
   Object.keys(value).length <= listMax &&
   Object.values(value).every(count);
+const finite: Check = (value) => Number.isFinite(value);
 const bootExit: Check = (value) => value === 3 || value === 4;
 const object: Check = (value) => typeof value === 'object' && value !== null;
 /** Absolute, as the arbiter puts it into Unix socket addresses; 108 bytes is sun_path's size. */
@@ -44,6 +45,16 @@ const acmeNames: Check = (value) =>
   value === null || (Array.isArray(value) && value.length <= listMax && value.every(acmeName));
 const tlsStatus: Check = (value) =>
   value === null || fits(value, { underWay: count, full: count, resumed: count, failures: counts });
+const certificate: Check = (value) =>
+  fits(value, {
+    source: text,
+    file: (path) => path === null || text(path),
+    names: (list) => Array.isArray(list) && list.every(text),
+    issuer: text,
+    key: text,
+    notBeforeMs: finite,
+    notAfterMs: finite,
+  });
 const edgeStatus: Check = (value) =>
   fits(value, {
     pid: count,
@@ -55,6 +66,7 @@ const edgeStatus: Check = (value) =>
     cache: cacheStats,
     tls: tlsStatus,
     acme: acmeNames,
+    certificates: (list) => Array.isArray(list) && list.every(certificate),
     workers: (list) =>
       Array.isArray(list) && list.length <= listMax && list.every((share) => workerShare(share)),
   });
@@ -78,7 +90,8 @@ const fromEdgeShapes: Record<FromEdge['type'], Shape> = {
 };
 
 const toEdgeShapes: Record<ToEdge['type'], Shape> = {
-  configure: { config: object },
+  configure: { config: object, tls: object },
+  certificates: { tls: object },
   listen: { key: text, address: object },
   'ticket-keys': { keys: Array.isArray },
   unlisten: { key: text },

@@ -2,6 +2,7 @@
 // sends it, and when. ipc/channel.ts carries them (the edge: Node's IPC channel, for the sockets
 // that travel on it; the worker: a channel of its own) and checks what arrives.
 
+import type { LoadedPair } from '../certificates/load.ts';
 import type { BindAddress, Config } from '../config/config.ts';
 
 /** One worker process of one generation. `id` is never used again in an arbiter's life. */
@@ -19,7 +20,9 @@ export interface WorkerAddress {
 export type ToEdge =
   /** First message, and again at each reload: the settings to work by from now on. The first is
    *  followed at once by one 'listen' for each of config.bind. Answered by 'ready' or 'refused'. */
-  | { readonly type: 'configure'; readonly config: Config }
+  | { readonly type: 'configure'; readonly config: Config; readonly tls: TlsFiles }
+  /** A file of a certificate has changed: what all of them hold from now on. */
+  | { readonly type: 'certificates'; readonly tls: TlsFiles }
   /** Comes with the handle of a bound socket: accept on it. */
   | { readonly type: 'listen'; readonly key: string; readonly address: BindAddress }
   /** What session tickets are made by, the current key first: 48 bytes each in base64. Before 'configure',
@@ -44,6 +47,14 @@ export type ToEdge =
   | { readonly type: 'purge'; readonly askId: number; readonly what: Purge }
   /** Answer with 'status'. */
   | { readonly type: 'report'; readonly askId: number };
+
+/** What is in the files of certificates and keys, which the arbiter alone reads: the edge may run as a
+ *  user who can't. Those of former settings may be among them. */
+export interface TlsFiles {
+  /** `cert` and `key` are the paths in the settings. */
+  readonly pairs: readonly (LoadedPair & { readonly cert: string; readonly key: string | null })[];
+  readonly clientCas: readonly { readonly path: string; readonly pem: string }[];
+}
 
 export type FromEdge =
   /** The process runs and has its handlers in: 'configure' may be sent. */
@@ -113,6 +124,8 @@ export interface CertificateSummary {
   readonly source: string;
   /** Names it is served for. */
   readonly names: readonly string[];
+  /** null = in no file that somebody wrote by hand. */
+  readonly file: string | null;
   readonly issuer: string;
   /** "RSA 2048", "ECDSA P-256". */
   readonly key: string;
@@ -168,6 +181,8 @@ export interface EdgeStatus {
   readonly tls: TlsStatus | null;
   /** null = ACME is off. */
   readonly acme: readonly AcmeNameStatus[] | null;
+  /** The default first. */
+  readonly certificates: readonly CertificateSummary[];
   /** In flight by worker id. */
   readonly workers: readonly {
     readonly id: number;

@@ -1,9 +1,14 @@
-// Makes certificates for tests with the openssl command.
+// Makes certificates for tests.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { X509Certificate } from 'node:crypto';
+import {
+  type KeyKind,
+  keyPairFromPem,
+  keyToPem,
+  makeKeyPair,
+} from '../../src/certificates/keys.ts';
+import { makeCa, makeLeaf, makeSelfSigned } from '../../src/certificates/make.ts';
 
 export interface MadePair {
   readonly certPem: string;
@@ -11,23 +16,51 @@ export interface MadePair {
 }
 
 export interface CertificateOptions {
-  /** Host names and IP addresses; the first is the common name too. */
-  readonly names: readonly string[];
-  readonly key?: 'ec' | 'rsa' | 'ed25519';
-  /** From now to the end, default 90; less than 0 = over already. */
+  readonly key?: KeyKind;
+  /** From now to its end, default 90; less than 0 = it is over. */
   readonly days?: number;
-  /** From now to the beginning, default -1 (an hour ago would do, but the tool counts days). */
+  /** From now to its beginning, default 0. */
   readonly startDays?: number;
   /** Who signs it; itself where left out. */
   readonly issuer?: MadePair;
-  readonly isCa?: boolean;
 }
 
-const keyArguments = {
-  ec: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-  rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
-  ed25519: ['-algorithm', 'ED25519'],
-};
+const dayMs = 86_400_000;
+
+export async function makePair(
+  hosts: readonly string[],
+  {
+    key: kind = 'ecdsa',
+    days = 90,
+    startDays = Math.min(0, days - 1),
+    issuer,
+  }: CertificateOptions = {},
+): Promise<MadePair> {
+  const key = await makeKeyPair(kind);
+  const validity = {
+    nowMs: Date.now() + startDays * dayMs,
+    lifetimeMs: (days - startDays) * dayMs,
+  };
+  const keyPem = keyToPem(key.privateKey);
+  if (issuer === undefined) {
+    return { certPem: (await makeSelfSigned({ hosts, key, ...validity })).pem, keyPem };
+  }
+  const certificate = new X509Certificate(issuer.certPem);
+  const { privateKey } = keyPairFromPem(issuer.keyPem);
+  const { pem } = await makeLeaf({
+    hosts,
+    publicKey: key.publicKey,
+    issuer: { certificate, privateKey },
+    ...validity,
+  });
+  return { certPem: pem, keyPem };
+}
+
+export async function makeCaPair(name: string): Promise<MadePair> {
+  const key = await makeKeyPair();
+  const { pem } = await makeCa({ key, name, nowMs: Date.now(), lifetimeMs: 90 * dayMs });
+  return { certPem: pem, keyPem: keyToPem(key.privateKey) };
+}
 
 export function openssl(args: readonly string[], input?: string): string {
   return execFileSync('openssl', args, {
@@ -35,69 +68,4 @@ export function openssl(args: readonly string[], input?: string): string {
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(input === undefined ? {} : { input }),
   });
-}
-
-export function makeCertificate(options: CertificateOptions): MadePair {
-  const { names, key = 'ec', days = 90, startDays = -1, issuer, isCa = false } = options;
-  const dir = mkdtempSync(join(tmpdir(), 'portico-certificate-'));
-  const at = (name: string) => join(dir, name);
-  try {
-    openssl(['genpkey', ...keyArguments[key], '-out', at('key.pem')]);
-    const alternatives = names.map((name) => `${/^[\d.]+$|:/.test(name) ? 'IP' : 'DNS'}:${name}`);
-    writeFileSync(
-      at('config'),
-      [
-        '[req]',
-        'distinguished_name = dn',
-        'prompt = no',
-        '[dn]',
-        `CN = ${names[0]}`,
-        '[ext]',
-        ...(isCa ? [] : [`subjectAltName = ${alternatives.join(',')}`]),
-        `basicConstraints = critical,CA:${isCa ? 'TRUE' : 'FALSE'}`,
-      ].join('\n'),
-    );
-    openssl(['req', '-new', '-config', at('config'), '-key', at('key.pem'), '-out', at('csr.pem')]);
-    if (issuer !== undefined) {
-      writeFileSync(at('ca.pem'), issuer.certPem);
-      writeFileSync(at('ca.key'), issuer.keyPem);
-    }
-    writeFileSync(at('db'), '');
-    writeFileSync(
-      at('ca.config'),
-      [
-        '[ca]',
-        'default_ca = d',
-        '[d]',
-        `database = ${at('db')}`,
-        `new_certs_dir = ${dir}`,
-        'default_md = sha256',
-        'rand_serial = yes',
-        'unique_subject = no',
-        'policy = p',
-        '[p]',
-        'commonName = optional',
-      ].join('\n'),
-    );
-    const signing =
-      issuer === undefined
-        ? ['-selfsign', '-keyfile', at('key.pem')]
-        : ['-cert', at('ca.pem'), '-keyfile', at('ca.key')];
-    const dates = ['-startdate', stamp(Math.min(startDays, days - 1)), '-enddate', stamp(days)];
-    const ext = ['-extfile', at('config'), '-extensions', 'ext'];
-    const out = ['-batch', '-notext', '-in', at('csr.pem'), '-out', at('cert.pem')];
-    openssl(['ca', '-config', at('ca.config'), ...signing, ...dates, ...ext, ...out]);
-    return {
-      certPem: readFileSync(at('cert.pem'), 'utf8'),
-      keyPem: readFileSync(at('key.pem'), 'utf8'),
-    };
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
-/** YYYYMMDDHHMMSSZ, so many days from now. */
-function stamp(days: number): string {
-  const text = new Date(Date.now() + days * 86_400_000).toISOString();
-  return `${text.replaceAll(/[-:T]|\..*/g, '')}Z`;
 }

@@ -1,6 +1,10 @@
 // Settings for tests of what needs a whole Config.
 
 import type { Config } from '../../src/config/config.ts';
+import type { TlsFiles } from '../../src/ipc/messages.ts';
+
+/** For settings that name no certificates. */
+export const noTlsFiles: TlsFiles = { pairs: [], clientCas: [] };
 
 /** Small and quick settings; a test says what it cares about. */
 export function testConfig(changes: Partial<Config> = {}): Config {

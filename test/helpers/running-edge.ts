@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/config.ts';
 import { Edge } from '../../src/edge/edge.ts';
 import { failure } from '../../src/errors/failure.ts';
 import type { MadePair } from './certificates.ts';
+import { noTlsFiles } from './config.ts';
 import { defaultConfig } from './default-config.ts';
 import { RawClient } from './raw-client.ts';
 import { recordingLog } from './recording-log.ts';
@@ -31,13 +32,14 @@ export async function runEdge(
 ): Promise<RunningEdge> {
   const { log, lines: logged } = recordingLog();
   const base = { accessLogfile: null, ...changes };
-  const edge = new Edge(defaultConfig(base), log);
+  const edge = new Edge(defaultConfig(base), noTlsFiles, log);
   const { handle, port } = boundHandle();
   await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port, tls: false }, handle);
   const secure = boundHandle();
   if (pairs.length > 0) {
+    // A source of its own: a reload replaces those of the files.
     edge.certificates.set(
-      'files',
+      'test',
       pairs.map((pair) => ({ ...pair, hosts: [] })),
     );
     const address = { kind: 'tcp', host: '127.0.0.1', port: secure.port, tls: true } as const;
@@ -61,7 +63,7 @@ export async function runEdge(
     logged,
     connect,
     ask: (head, body = '') => connect().send(`${head} HTTP/1.1\r\nHost: test\r\n${body}`),
-    configure: (more) => edge.configure(defaultConfig({ ...base, ...more })),
+    configure: (more) => edge.configure(defaultConfig({ ...base, ...more }), noTlsFiles),
   };
 }
 

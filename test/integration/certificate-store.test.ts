@@ -7,8 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect, TLSSocket } from 'node:tls';
 import { CertificateStore, type StoreSettings } from '../../src/edge/tls/certificate-store.ts';
-import { type CertificateOptions, makeCertificate } from '../helpers/certificates.ts';
-import { needs } from '../helpers/need.ts';
+import { type CertificateOptions, makeCaPair, makePair } from '../helpers/certificates.ts';
 
 const settings: StoreSettings = {
   ciphers: null,
@@ -17,20 +16,21 @@ const settings: StoreSettings = {
   caPem: null,
 };
 
-function pair(names: readonly string[], options: Omit<CertificateOptions, 'names'> = {}) {
-  return { hosts: [], ...makeCertificate({ names, ...options }) };
-}
+const pair = async (names: readonly string[], options: CertificateOptions = {}) => ({
+  hosts: [],
+  ...(await makePair(names, options)),
+});
 
-/** A server that takes its certificates from the store, and what a client of it sees. */
+/** A server that takes its certificates from the store; returns what a client of it sees, or the
+ *  code of its error. */
 async function serve(t: TestContext, store: CertificateStore) {
   const server = createServer((raw) => {
-    const secureContext = store.select(undefined)!;
     const socket = new TLSSocket(raw, {
       isServer: true,
-      secureContext,
-      SNICallback(name, done) {
+      secureContext: store.select(undefined)!,
+      SNICallback: (name, done) => {
         const context = store.select(name);
-        if (context === null) done(new Error('unrecognized'));
+        if (context === null) done(new Error('unrecognized name'));
         else done(null, context);
       },
     });
@@ -41,14 +41,8 @@ async function serve(t: TestContext, store: CertificateStore) {
   t.after(() => server.close());
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  /** The names and the key of the certificate the server presents, or the code of the refusal. */
-  return async (servername: string | undefined, options: ConnectionOptions = {}) => {
-    const client = connect({
-      port,
-      servername: servername ?? '',
-      rejectUnauthorized: false,
-      ...options,
-    });
+  return async (servername = '', options: ConnectionOptions = {}) => {
+    const client = connect({ port, servername, rejectUnauthorized: false, ...options });
     try {
       await once(client, 'secureConnect');
       const { raw } = client.getPeerCertificate();
@@ -58,44 +52,148 @@ async function serve(t: TestContext, store: CertificateStore) {
         key: certificate.publicKey.asymmetricKeyType,
         cipher: client.getCipher().name,
         protocol: client.getProtocol(),
-        chain: chainLength(client),
+        verified: client.authorized,
       };
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code;
+      return { names: (error as NodeJS.ErrnoException).code };
     } finally {
       client.destroy();
     }
   };
 }
 
-function chainLength(client: TLSSocket): number {
-  let length = 1;
-  let at = client.getPeerCertificate(true);
-  while (at.issuerCertificate !== undefined && at.issuerCertificate !== at) {
-    at = at.issuerCertificate;
-    length += 1;
-  }
-  return length;
-}
+test('a name gets its certificate: exact before wildcard, one label for "*", whatever its case', async (t) => {
+  const store = new CertificateStore(settings, [
+    await pair(['a.test', 'b.test']),
+    await pair(['*.a.test']),
+    await pair(['x.a.test']),
+  ]);
+  const ask = await serve(t, store);
+  for (const [name, names] of [
+    ['A.test', 'a.test, b.test'],
+    ['b.test', 'a.test, b.test'],
+    ['y.a.test', '*.a.test'],
+    ['X.A.test', 'x.a.test'],
+    ['z.y.a.test', 'a.test, b.test'],
+    ['other.test', 'a.test, b.test'],
+    ['', 'a.test, b.test'],
+  ] as const)
+    assert.equal((await ask(name)).names, names, name);
+});
 
-test(
-  'a name gets its certificate, exact before wildcard, whatever its case',
-  needs('openssl'),
-  async (t) => {
-    const store = new CertificateStore(settings);
-    store.set('files', [pair(['a.test', 'b.test']), pair(['*.a.test']), pair(['x.a.test'])]);
-    const ask = await serve(t, store);
-    const namesFor = async (name: string | undefined) => {
-      const answer = await ask(name);
-      return typeof answer === 'object' ? answer.names : answer;
-    };
-    assert.equal(await namesFor('A.test'), 'a.test, b.test');
-    assert.equal(await namesFor('b.test'), 'a.test, b.test');
-    assert.equal(await namesFor('y.a.test'), '*.a.test');
-    assert.equal(await namesFor('x.a.test'), 'x.a.test');
-    // A wildcard is one label, and not none.
-    assert.equal(await namesFor('z.y.a.test'), 'a.test, b.test');
-    assert.equal(await namesFor('other.test'), 'a.test, b.test');
-    assert.equal(await namesFor(undefined), 'a.test, b.test');
-  },
-);
+test('where unknown names are refused, a client without a name still gets the default', async (t) => {
+  const store = new CertificateStore({ ...settings, tlsUnknownName: 'refuse' }, [
+    await pair(['a.test']),
+  ]);
+  assert.equal(store.select('b.test'), null);
+  assert.equal(store.select('.a.test'), null);
+  assert.equal(store.select('test'), null);
+  assert.equal(store.select('127.0.0.1'), store.select(undefined));
+  const ask = await serve(t, store);
+  assert.equal((await ask('a.test')).names, 'a.test');
+  assert.equal((await ask('')).names, 'a.test');
+  assert.equal((await ask('b.test')).names, 'ECONNRESET');
+});
+
+test('an RSA and an ECDSA certificate stand side by side for a name, each with its chain', async (t) => {
+  const [rsaCa, ecCa] = [await makeCaPair('RSA side'), await makeCaPair('EC side')];
+  const withChain = async (kind: 'rsa' | 'ecdsa', issuer: typeof rsaCa) => {
+    const made = await pair(['a.test'], { key: kind, issuer });
+    return { ...made, certPem: made.certPem + issuer.certPem };
+  };
+  const store = new CertificateStore(settings, [
+    await withChain('rsa', rsaCa),
+    await withChain('ecdsa', ecCa),
+  ]);
+  const ask = await serve(t, store);
+  const both = { ca: [rsaCa.certPem, ecCa.certPem], rejectUnauthorized: true };
+  const rsa = { sigalgs: 'rsa_pss_rsae_sha256:RSA+SHA256' };
+  const ec = { sigalgs: 'ecdsa_secp256r1_sha256' };
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const seen = [
+      await ask('a.test', { ...both, ...rsa, maxVersion }),
+      await ask('a.test', { ...both, ...ec, maxVersion }),
+    ];
+    assert.deepEqual(
+      seen.map(({ key, verified }) => [key, verified]),
+      [
+        ['rsa', true],
+        ['ec', true],
+      ],
+    );
+  }
+  // A client that takes either gets the one that costs less.
+  assert.equal((await ask('a.test')).key, 'ec');
+});
+
+test('hosts take the place of the names in a certificate', async (t) => {
+  const store = new CertificateStore(settings, [
+    await pair(['default.test']),
+    { ...(await pair(['inside.test'])), hosts: ['Given.test', '*.given.test'] },
+  ]);
+  const ask = await serve(t, store);
+  assert.equal((await ask('given.test')).names, 'inside.test');
+  assert.equal((await ask('x.given.test')).names, 'inside.test');
+  assert.equal((await ask('inside.test')).names, 'default.test');
+});
+
+test('TLS 1.1 is not spoken, TLS 1.2 unless it is switched off; ciphers are modern ones', async (t) => {
+  const certificate = await pair(['a.test']);
+  const store = new CertificateStore(settings, [certificate]);
+  const ask = await serve(t, store);
+  const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' } as const;
+  assert.match((await ask('a.test', old)).names ?? '', /PROTOCOL|VERSION|ALERT/);
+  assert.equal((await ask('a.test', { maxVersion: 'TLSv1.2' })).protocol, 'TLSv1.2');
+  for (const ciphers of ['AES128-SHA', 'ECDHE-ECDSA-AES128-SHA256', 'ECDHE-ECDSA-AES256-SHA'])
+    assert.match(
+      (await ask('a.test', { maxVersion: 'TLSv1.2', ciphers })).names ?? '',
+      /HANDSHAKE/,
+    );
+  // The server's order: the client would rather have the other one.
+  const ciphers = 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256';
+  const { cipher } = await ask('a.test', { maxVersion: 'TLSv1.2', ciphers });
+  assert.equal(cipher, 'ECDHE-ECDSA-AES128-GCM-SHA256');
+  store.configure({ ...settings, tlsMinVersion: 'TLSv1.3' }, [certificate]);
+  assert.match(
+    (await ask('a.test', { maxVersion: 'TLSv1.2' })).names ?? '',
+    /PROTOCOL|VERSION|ALERT/,
+  );
+  assert.equal((await ask('a.test')).protocol, 'TLSv1.3');
+});
+
+test('what was configured comes before what was obtained, and a renewed one replaces the former', async (t) => {
+  const store = new CertificateStore(settings);
+  assert.equal(store.isEmpty, true);
+  assert.equal(store.select('a.test'), null);
+  const [first, renewed] = [await pair(['a.test'], { days: 10 }), await pair(['a.test'])];
+  store.put('acme', { ...first, hosts: ['a.test'] });
+  store.put('acme', { ...(await pair(['b.test'])), hosts: ['b.test'] });
+  const before = store.select('b.test');
+  store.put('acme', { ...renewed, hosts: ['a.test'] });
+  assert.equal(store.select('b.test'), before, 'what has not changed keeps its sessions');
+  assert.deepEqual(
+    store.summary().map(({ names, source }) => `${source} ${names.join()}`),
+    ['acme b.test', 'acme a.test'],
+  );
+  const ask = await serve(t, store);
+  assert.equal((await ask('a.test')).names, 'a.test');
+  store.set('files', [await pair(['a.test', 'files.test'])]);
+  assert.equal((await ask('a.test')).names, 'a.test, files.test');
+  store.set('files', []);
+  assert.equal((await ask('a.test')).names, 'a.test');
+});
+
+test('a pair that does not fit is refused and changes nothing', async () => {
+  const [a, b] = [await pair(['a.test']), await pair(['b.test'])];
+  const store = new CertificateStore(settings, [a]);
+  const before = store.select('a.test');
+  assert.throws(() => store.set('files', [b, { ...a, keyPem: b.keyPem }]), /key values mismatch/);
+  assert.throws(() => store.put('acme', { ...b, keyPem: a.keyPem }), /key values mismatch/);
+  assert.throws(() => store.configure({ ...settings, ciphers: 'NOTHING' }, [a]), /cipher/);
+  assert.equal(store.select('a.test'), before);
+  assert.equal(store.select('b.test'), before);
+  assert.deepEqual(
+    store.summary().map(({ names, key }) => [names, key]),
+    [[['a.test'], 'ECDSA P-256']],
+  );
+});

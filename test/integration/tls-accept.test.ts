@@ -12,16 +12,16 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { promisify } from 'node:util';
 import type { Config } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
-import { type MadePair, makeCertificate } from '../helpers/certificates.ts';
+import { type MadePair, makePair } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
 
 import { runEdge as runWith, until } from '../helpers/running-edge.ts';
 
 let pair: MadePair;
 let other: MadePair;
-before(() => {
-  pair = makeCertificate({ names: ['localhost', '127.0.0.1'] });
-  other = makeCertificate({ names: ['other.test'], key: 'rsa' });
+before(async () => {
+  pair = await makePair(['localhost', '127.0.0.1']);
+  other = await makePair(['other.test'], { key: 'rsa' });
 });
 
 /** An edge with one file. */

@@ -10,6 +10,7 @@ import { type TestContext, test } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
 import type { FromEdge, ToEdge } from '../../src/ipc/messages.ts';
+import { noTlsFiles } from '../helpers/config.ts';
 import { defaultConfig } from '../helpers/default-config.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import { repositoryRoot } from '../helpers/portico.ts';
@@ -80,7 +81,7 @@ function publicSocket(changes: Partial<Config> = {}): Public {
 
 /** Tells the edge what the arbiter would, up to 'ready'. */
 async function introduce(edge: EdgeProcess, { handle, port, config }: Public): Promise<void> {
-  edge.send({ type: 'configure', config });
+  edge.send({ type: 'configure', config, tls: noTlsFiles });
   edge.send({ type: 'listen', key: 'main', address: config.bind[0]! }, handle);
   await edge.hears('ready');
   assert.ok(port > 0);
@@ -123,15 +124,19 @@ test('settings that will not do are refused and the former ones stay', async (t)
   edge.send({ type: 'admit', worker: worker.address });
   const client = new RawClient(socket.port);
   assert.equal((await client.send(request).response()).body, 'GET / ');
-  edge.send({ type: 'configure', config: { ...socket.config, forwardedAllowIps: ['nonsense'] } });
+  edge.send({
+    type: 'configure',
+    config: { ...socket.config, forwardedAllowIps: ['nonsense'] },
+    tls: noTlsFiles,
+  });
   assert.match((await edge.hears('refused')).reason, /nonsense/);
   const file = join(repositoryRoot, 'no-such-dir', '\0', 'error.log');
   const unfit = { errorLogfile: file, static: [staticMount({ prefix: '/', dir: repositoryRoot })] };
-  edge.send({ type: 'configure', config: { ...socket.config, ...unfit } });
+  edge.send({ type: 'configure', config: { ...socket.config, ...unfit }, tls: noTlsFiles });
   await edge.hears('refused');
   assert.equal((await client.send(request).response()).body, 'GET / ');
   const longer = { ...socket.config, static: [staticMount({ prefix: '/', dir: repositoryRoot })] };
-  edge.send({ type: 'configure', config: longer });
+  edge.send({ type: 'configure', config: longer, tls: noTlsFiles });
   await edge.hears('ready');
   const license = 'GET /LICENSE HTTP/1.1\r\nHost: test\r\n\r\n';
   assert.match((await client.send(license).response()).body, /MIT/);

@@ -214,7 +214,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
       case 'report': {
         const status = {
           ...{ pid: 1, connections: 0, requestsInFlight: 0, requestsServed: 0, queued: 0 },
-          ...{ rssBytes: 0, cache: null, tls: null, acme: null, workers: [] },
+          ...{ rssBytes: 0, cache: null, tls: null, acme: null, certificates: [], workers: [] },
         };
         later(edge, random.between(0, 50), () =>
           onEvent({
@@ -235,6 +235,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
       case 'no-workers':
       case 'reopen-logs':
       case 'ticket-keys':
+      case 'certificates':
         return;
       default:
         throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
@@ -295,7 +296,8 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
           spawnEdge(action.id, action.slot);
           return;
         case 'tell-edge': {
-          if (checkToEdge(action.message) === null) throw new Error('a message of wrong form');
+          if (checkToEdge({ tls: {}, ...action.message }) === null)
+            throw new Error('a message of wrong form');
           const edge = children.get(action.id);
           if (edge?.role === 'edge' && edge.isAlive) tellEdge(edge, action);
           return;

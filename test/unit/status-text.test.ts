@@ -43,6 +43,7 @@ const status: Status = {
         cache: null,
         tls: null,
         acme: null,
+        certificates: [],
         workers: [],
       },
     },
@@ -65,7 +66,7 @@ const status: Status = {
 
 test('arbiter, edges and workers are shown, and why the last reload failed', () => {
   assert.equal(
-    statusText(status),
+    statusText(status, 0),
     `portico 0.1.0, pid 4242, running, up 3h 12m
   app         app.js:app (async), generation 2
   listening   http://127.0.0.1:8000, unix:/run/app.sock
@@ -85,7 +86,7 @@ worker 2  4200  draining   3h 3m          1        999   50 MB  generation 1
 
 test('an edge that does not answer has no numbers', () => {
   const [edge] = status.edges;
-  const text = statusText({ ...status, edges: [{ ...edge!, status: null }] });
+  const text = statusText({ ...status, edges: [{ ...edge!, status: null }] }, 0);
   assert.match(text, /^edge 1 {4}4243 {2}serving {3}3h 11m +- +- +-$/m);
 });
 

@@ -1,7 +1,7 @@
 // What happens to the arbiter, and what it does about it: two unions, everything between them is decide.
 
 import type { BindAddress, Config, LogLevel } from '../../config/config.ts';
-import type { FromEdge, FromWorker, ToEdge, ToWorker } from '../../ipc/messages.ts';
+import type { FromEdge, FromWorker, TlsFiles, ToEdge, ToWorker } from '../../ipc/messages.ts';
 import type { Reply, Request } from '../control/protocol.ts';
 import type { PublicSocket } from './state.ts';
 
@@ -40,6 +40,8 @@ export type Event =
   | { readonly kind: 'bound'; readonly reloadId: number; readonly result: BindResult }
   /** Answered by exactly one 'reply' with the same number. */
   | { readonly kind: 'ask'; readonly askId: number; readonly request: Request }
+  /** Files of certificates have changed, and are good. */
+  | { readonly kind: 'certificates-changed' }
   /** --reload: the app's files changed. */
   | { readonly kind: 'files-changed'; readonly path: string };
 
@@ -59,7 +61,7 @@ export type Action =
       readonly slot: number;
       readonly config: Config;
     }
-  | { readonly kind: 'tell-edge'; readonly id: number; readonly message: ToEdge }
+  | { readonly kind: 'tell-edge'; readonly id: number; readonly message: EdgeOrder }
   | { readonly kind: 'tell-worker'; readonly id: number; readonly message: WorkerOrder }
   | {
       readonly kind: 'kill';
@@ -89,6 +91,12 @@ export type Action =
     }
   /** Everything is over. Last action of all. */
   | { readonly kind: 'exit'; readonly code: number };
+
+/** What the files of certificates hold is added by the act of telling: keys never come into the state. */
+export type EdgeOrder =
+  | Exclude<ToEdge, { readonly tls: TlsFiles }>
+  | { readonly type: 'configure'; readonly config: Config }
+  | { readonly type: 'certificates' };
 
 /** 'configure' is added by the act of spawning: only it knows the paths. */
 export type WorkerOrder = Exclude<ToWorker, { type: 'configure' }>;

@@ -2,9 +2,8 @@
 // The state's parts are replaced and never changed, so the old state stays as it was.
 
 import type { LogLevel } from '../../config/config.ts';
-import type { ToEdge } from '../../ipc/messages.ts';
 import type { Reply } from '../control/protocol.ts';
-import type { Action, Role, WorkerOrder } from './events.ts';
+import type { Action, EdgeOrder, Role, WorkerOrder } from './events.ts';
 import { backoffMs, killAgainMs, livedLongMs } from './limits.ts';
 import type { Backoff, Edge, State, Worker } from './state.ts';
 
@@ -51,12 +50,12 @@ export function reply(turn: Turn, askIds: readonly number[], answer: Reply): voi
   for (const askId of askIds) turn.actions.push({ kind: 'reply', askId, reply: answer });
 }
 
-export function tellEdge(turn: Turn, id: number, message: ToEdge): void {
+export function tellEdge(turn: Turn, id: number, message: EdgeOrder): void {
   turn.actions.push({ kind: 'tell-edge', id, message });
 }
 
 /** Tells every edge that has been sent its workers. */
-export function tellEdges(turn: Turn, message: ToEdge): void {
+export function tellEdges(turn: Turn, message: EdgeOrder): void {
   for (const edge of turn.state.edges) if (knowsWorkers(edge)) tellEdge(turn, edge.id, message);
 }
 

@@ -3,14 +3,16 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { SecureContext } from 'node:tls';
+import { type ContextSettings, createContext } from '../../certificates/contexts.ts';
 import { certificateFacts } from '../../certificates/facts.ts';
 import type { CertificateSummary } from '../../ipc/messages.ts';
-import { type ContextSettings, createContext } from './contexts.ts';
 
 /** A chain and its key. */
 export interface CertificatePair {
   /** Names to serve it for; empty = those in the certificate. */
   readonly hosts: readonly string[];
+  /** Where it is, for people. */
+  readonly file?: string;
   /** The leaf first. */
   readonly certPem: string;
   /** Not encrypted. */
@@ -47,9 +49,13 @@ export class CertificateStore {
   private byName = new Map<string, SecureContext>();
   private fallback: SecureContext | null = null;
   private ticketKeys: TicketKeys | null = null;
+  /** Called after each change. */
+  onChange: () => void = () => {};
 
-  constructor(settings: StoreSettings) {
+  /** Throws where a certificate or a setting can't be used. */
+  constructor(settings: StoreSettings, files: readonly CertificatePair[] = []) {
     this.settings = settings;
+    this.set('files', files);
   }
 
   /** The context for what a client asks for, null = end the handshake with unrecognized_name. The same
@@ -84,13 +90,15 @@ export class CertificateStore {
     this.change(source, [...others.filter(({ names }) => names.join() !== key), entry]);
   }
 
-  /** New settings for all contexts. Throws, and changes nothing, where they can't be used. */
-  configure(settings: StoreSettings): void {
+  /** New settings for all contexts, and new pairs of 'files'. Throws, and changes nothing, where they
+   *  can't be used. */
+  configure(settings: StoreSettings, files: readonly CertificatePair[]): void {
     const { settings: before, contexts } = this;
     this.settings = settings;
-    this.contexts = new Map();
+    // Contexts of the same certificates and settings go on, with the sessions that they know.
+    if (!sameSettings(before, settings)) this.contexts = new Map();
     try {
-      this.index(this.sources);
+      this.set('files', files);
     } catch (error) {
       this.settings = before;
       this.contexts = contexts;
@@ -132,7 +140,7 @@ export class CertificateStore {
       ...pair,
       names: served,
       keyType: certificate.publicKey.asymmetricKeyType ?? '',
-      facts: { source, names: served, ...facts },
+      facts: { source, names: served, file: pair.file ?? null, ...facts },
     };
   }
 
@@ -140,6 +148,7 @@ export class CertificateStore {
     const next = new Map(this.sources).set(source, entries);
     this.index(next);
     this.sources.set(source, entries);
+    this.onChange();
   }
 
   /** Makes what is not there yet, then swaps; what nobody uses any more goes. */
@@ -186,4 +195,8 @@ function inOrder(sources: ReadonlyMap<string, readonly Entry[]>): Entry[] {
 function giveTicketKeys({ context }: SecureContext, keys: Buffer): void {
   // Node has it on its servers only, and those that choose a context by name have many of these.
   (context as { setTicketKeys(keys: Buffer): void }).setTicketKeys(keys);
+}
+
+function sameSettings(a: StoreSettings, b: StoreSettings): boolean {
+  return a.ciphers === b.ciphers && a.tlsMinVersion === b.tlsMinVersion && a.caPem === b.caPem;
 }

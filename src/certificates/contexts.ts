@@ -2,13 +2,12 @@
 
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { modernCiphers } from '../../certificates/ciphers.ts';
-import type { TlsVersion } from '../../config/config.ts';
+import { modernCiphers } from './ciphers.ts';
 
 export interface ContextSettings {
   /** null = Portico's own. */
   readonly ciphers: string | null;
-  readonly tlsMinVersion: TlsVersion;
+  readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   /** The CA certificates that clients' certificates are checked against. */
   readonly caPem: string | null;
 }
