@@ -256,7 +256,7 @@ export class Http1Connection implements ParserEvents {
   wrote(): boolean {
     if (this.output.pending >= RESPONSE_BUFFER_BYTES) this.output.flush();
     else this.flushSoon();
-    return this.output.pending + this.socket.writableLength < RESPONSE_BUFFER_BYTES;
+    return this.output.pending + this.output.unsent < RESPONSE_BUFFER_BYTES;
   }
 
   /** The exchange has its whole answer in the output. */

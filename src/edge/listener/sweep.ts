@@ -38,15 +38,15 @@ export function sweep(
   if (phase === 'busy') sweepBusy(connection, nowMs, options);
   else if (phase === 'closed' || nowMs < connection.deadlineMs) return;
   // The end of an answer is still on its way: then it is the client's reading that has a limit.
-  else if (socket.writableLength > 0) sweepSending(connection, nowMs, options);
+  else if (connection.output.unsent > 0) sweepSending(connection, nowMs, options);
   else if (phase === 'head') connection.refuse(failure('HEAD_TIMEOUT'));
   else socket.destroy();
 }
 
 function sweepBusy(connection: Http1Connection, nowMs: number, options: ConnectionOptions): void {
-  const { exchange, socket } = connection;
+  const { exchange } = connection;
   if (exchange === null) return;
-  if (socket.writableLength > 0) sweepSending(connection, nowMs, options);
+  if (connection.output.unsent > 0) sweepSending(connection, nowMs, options);
   else if (connection.watch !== null) connection.watch.waitingBytes = 0;
   const awaitsContent =
     connection.messageOpen &&
@@ -68,7 +68,7 @@ function sweepSending(
 ): void {
   connection.watch ??= new Watch();
   const { watch, socket } = connection;
-  const waiting = socket.writableLength + kernelQueue(socket);
+  const waiting = connection.output.unsent + kernelQueue(socket);
   if (waiting !== watch.waitingBytes) {
     watch.waitingBytes = waiting;
     watch.waitingSinceMs = nowMs;
