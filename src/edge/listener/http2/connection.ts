@@ -45,6 +45,9 @@ const HEAD_SLACK = 2;
 /** For the client's answer to the PING that follows a GOAWAY. */
 const LEAVE_MS = 1_000;
 const LAST_STREAM_ID = 2 ** 31 - 1;
+/** For the client's answer to the PING that follows a fault of its. */
+const PROBE_MS = 1_000;
+const NGHTTP2_ERR_PROTO = -505;
 
 type Phase = 'fresh' | 'open' | 'leaving' | 'closed';
 
@@ -66,6 +69,9 @@ export class Http2Connection {
   /** When fresh, idle or leaving has lasted too long. */
   private deadlineMs: number;
   private isClosing = false;
+  private isDestroying = false;
+  /** When a client that sent something wrong must have answered a PING; 0 = none was sent. */
+  private probeUntilMs = 0;
   /** Why this end ends the connection. */
   private reason: Failure | null = null;
 
@@ -102,10 +108,13 @@ export class Http2Connection {
   private listen(): void {
     const { session } = this;
     const destroy = session.destroy;
-    // What node:http2 gives up on itself ends with INTERNAL_ERROR, though the fault is the client's.
     session.destroy = (error?: Error | number, code?: number) => {
+      if (this.isDestroying || this.isStreamFault(error)) return;
+      this.isDestroying = true;
       const named = code ?? this.codeFor(error);
-      destroy.call(session, error as Error, named);
+      // Never while nghttp2 is still reading what came: Node 22.23.3 and others end the process when
+      // content comes for a stream that a session destroyed meanwhile has not made.
+      setImmediate(() => destroy.call(session, error as Error, named));
     };
     session.on('error', () => {});
     session.on('stream', (stream, _fields, flags, raw?: string[]) =>
@@ -118,6 +127,11 @@ export class Http2Connection {
   // ── requests ──
 
   private onStream(stream: ServerHttp2Stream, complete: boolean, raw: readonly string[]): void {
+    if (this.isDestroying) {
+      stream.on('error', () => {});
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
     this.facts ??= clientFacts(this.socket, this.tls, this.isUnix);
     if (this.facts === null) {
       this.socket.destroy();
@@ -182,6 +196,27 @@ export class Http2Connection {
     this.endSession(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
+  /**
+   * From Node 22 on a fault in one stream, such as content of another length than announced, ends the
+   * session, though nghttp2 has dealt with it: by RST_STREAM, or by GOAWAY where it was a fault of the
+   * connection. Which of them, an answer to a PING tells: after a GOAWAY there is none.
+   */
+  private isStreamFault(error: Error | number | null | undefined): boolean {
+    if (typeof error !== 'object' || error === null) return false;
+    const { code, errno } = error as NodeJS.ErrnoException;
+    if (code !== 'ERR_HTTP2_ERROR' || errno !== NGHTTP2_ERR_PROTO) return false;
+    if (this.probeUntilMs !== 0) return true;
+    this.probeUntilMs = performance.now() + PROBE_MS;
+    setImmediate(() => {
+      if (this.isDestroying || this.session.destroyed) return;
+      const onAnswer = (failed: Error | null) => {
+        if (failed === null) this.probeUntilMs = 0;
+      };
+      if (!this.session.ping(onAnswer)) this.endSession(constants.NGHTTP2_PROTOCOL_ERROR);
+    });
+    return true;
+  }
+
   /** What node:http2 ends the session for, by errno of nghttp2 or code of Node. */
   private codeFor(error: Error | number | null | undefined): number | undefined {
     if (typeof error !== 'object' || error === null) return undefined;
@@ -200,7 +235,8 @@ export class Http2Connection {
   sweep(nowMs: number, options: ConnectionOptions): void {
     if (this.phase === 'closed') return;
     for (const exchange of this.exchanges) this.sweepExchange(exchange, nowMs, options);
-    if (!this.session.destroyed) this.sweepBytes(nowMs);
+    if (!this.session.destroyed && !this.isDestroying) this.sweepBytes(nowMs);
+    if (this.probeUntilMs !== 0 && nowMs >= this.probeUntilMs) this.giveUp();
     if (this.isStuck(nowMs, options)) this.cut(failure('SEND_TIMEOUT'));
     else if (this.exchanges.size > 0 || nowMs < this.deadlineMs) return;
     else if (this.phase === 'leaving') this.close();
@@ -241,6 +277,15 @@ export class Http2Connection {
     this.usefulBytes = 0;
     if (!this.overhead.take(Math.max(0, read - allowed), nowMs))
       this.calm('too many bytes that carry neither fields nor content');
+  }
+
+  /** The connection is no HTTP/2 any more: nghttp2 has said so in a GOAWAY. */
+  private giveUp(): void {
+    this.probeUntilMs = 0;
+    if (this.reason !== null) return;
+    this.reason = failure('HTTP2_STREAM', 'the connection broke the protocol');
+    this.hub.noteAbuse('protocol', 'a frame broke the protocol', this.facts?.address ?? '');
+    this.endSession(constants.NGHTTP2_PROTOCOL_ERROR);
   }
 
   /** Nothing that waits for the client has left for too long. */
@@ -311,7 +356,7 @@ export class Http2Connection {
 }
 
 /** NGHTTP2_ERR_FLOODED, _TOO_MANY_SETTINGS, _TOO_MANY_CONTINUATIONS. */
-const floodErrnos = new Set([-904, -537, -906]);
+const floodErrnos = new Set([-904, -537, -905]);
 
 /** Why a stream was not answered whole. */
 function reasonOf(rstCode: number): Failure {
