@@ -14,7 +14,7 @@ export interface Owner {
 }
 
 export interface PorticoProcess {
-  /** "http://127.0.0.1:PORT" of the first TCP bind. */
+  /** "http://127.0.0.1:PORT" (or https) of the first TCP bind. */
   readonly origin: string;
   readonly port: number;
   /** The arbiter's. */
@@ -47,7 +47,7 @@ export async function startPortico(
 ): Promise<PorticoProcess> {
   const bind = args.some((arg) => /^(-b|--bind)/.test(arg)) ? [] : ['--bind', '127.0.0.1:0'];
   const program = spawnPortico(t, [...bind, ...args], options);
-  const [, url] = await program.logged(/Listening at: (http:\/\/[^\s,]+)/, {
+  const [, url] = await program.logged(/Listening at: (https?:\/\/[^\s,]+)/, {
     deadlineMs: options.readyMs ?? 20_000,
   });
   const { origin, port } = new URL(url as string);
