@@ -26,7 +26,7 @@ import {
   openssl,
 } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
-import { type PorticoProcess, repositoryRoot, startPortico } from '../helpers/portico.ts';
+import { repositoryRoot, startPortico } from '../helpers/portico.ts';
 
 const program = join(repositoryRoot, 'dist/main.js');
 const app = join(repositoryRoot, 'test/fixtures/echo-app.mjs');
@@ -57,7 +57,7 @@ async function check(args: readonly string[], env: Record<string, string> = {}) 
   );
 }
 
-async function status(portico: PorticoProcess): Promise<Status> {
+async function status(portico: { readonly runtimeDir: string }): Promise<Status> {
   const args = [program, 'status', '--json', '--runtime-dir', portico.runtimeDir];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   return JSON.parse(stdout);
@@ -348,8 +348,12 @@ test('a key that only root can read serves edges of another user', {
   const { dir, cert, key } = await files(t, 'root.test');
   chmodSync(dir, 0o700);
   assert.equal(readFileSync(key).length > 0, true);
-  const portico = await startPortico(t, [...https(cert, key), '--user', 'nobody', app]);
+  // Where the other user may go, other than the files' own directory.
+  const place = tempDir(t);
+  chmodSync(place, 0o755);
+  const env = { PORTICO_RUNTIME_DIR: join(place, 'run') };
+  const portico = await startPortico(t, [...https(cert, key), '--user', 'nobody', app], { env });
   assert.equal(await presented(portico.port), 'DNS:root.test');
-  const { pid } = (await status(portico)).edges[0]!;
+  const { pid } = (await status({ runtimeDir: env.PORTICO_RUNTIME_DIR })).edges[0]!;
   assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Uid:\t(?!0\t)/m);
 });
