@@ -159,6 +159,8 @@ export interface Config {
   readonly queueTimeoutMs: number;
   /** 0 = no limit. */
   readonly responseTimeoutMs: number;
+  readonly healthEndpoints: boolean;
+  readonly readyWorkers: number;
 
   // Static files
   readonly static: readonly StaticMount[];

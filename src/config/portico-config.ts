@@ -120,6 +120,10 @@ export interface PorticoConfig {
   readonly queueTimeout?: number | string | undefined;
   /** Longest wait for a response to begin (else 504). 0 is no limit. Once begun, a response may take any time. Default: `1m`. */
   readonly responseTimeout?: number | string | undefined;
+  /** Answer /-/healthz and /-/readyz at the edge. `/-/healthz` says that the edge lives, `/-/readyz` that requests to the app will be answered. The app's own `/health` passes through. See [health.md](health.md). Default: `on`. */
+  readonly healthEndpoints?: boolean | undefined;
+  /** Workers that must be ready for /-/readyz. With fewer, and once a stop has begun, `/-/readyz` answers 503. Default: `1`. */
+  readonly readyWorkers?: number | undefined;
   /** Serve the files of DIR under the prefix; repeatable. In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken. Default: `none`. */
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
   /** Memory of each edge for hot static files; 0: none. What was asked for twice is kept, larger files in parts; no file takes more than a quarter. See [static files](static-files.md). Default: `64m`. */

@@ -25,6 +25,7 @@ import { respondWithError } from './error-pages/error-answer.ts';
 import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
 import { createIntercept } from './error-pages/intercept.ts';
 import { logFailure, logHandshake } from './failures.ts';
+import { answerHealth, type HealthFacts } from './health.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
 import { Refusals } from './refusals.ts';
 import type { ResponseStep } from './response-step.ts';
@@ -45,6 +46,7 @@ interface Parts {
   readonly compressing: Slots;
   readonly cache: Cache | null;
   readonly acme: AcmeLane;
+  readonly health: () => HealthFacts;
 }
 
 /** What is made of one set of settings. */
@@ -114,9 +116,11 @@ function compose(config: Config, parts: Parts): Composed {
     new Forward(exchange, head, pool, forwarding).run();
   }
 
+  // 0. Questions of a CA and of an orchestrator, before anything can lead them elsewhere.
+  const { healthEndpoints, readyWorkers } = config;
+  const afterHealth = healthEndpoints ? answerHealth(readyWorkers, parts.health, handle) : handle;
   return {
-    // 0. A CA's question, before anything can lead it elsewhere.
-    handle: config.acme.length > 0 ? acme.before(handle) : handle,
+    handle: config.acme.length > 0 ? acme.before(afterHealth) : afterHealth,
     close: () => statics?.close(),
   };
 }
@@ -165,6 +169,7 @@ export class Edge {
   private accessLog: AccessLog | null;
   private cache: Cache | null;
   private served = 0;
+  private isStopping = false;
 
   /** Throws where a setting can't be put to work. */
   constructor(config: Config, tls: TlsFiles, log: Log) {
@@ -268,6 +273,7 @@ export class Edge {
 
   /** Stops accepting and finishes what is open. */
   async drain(deadlineMs: number): Promise<void> {
+    this.isStopping = true;
     const stopped = this.acme.close();
     // Those who wait for a worker are answered before their connections are cut.
     const refuse = (): void =>
@@ -283,9 +289,14 @@ export class Edge {
   }
 
   private compose(config: Config, errorPages: ErrorPages, cache: Cache | null): Composed {
-    const { pool, log, compressing, acme } = this;
-    return compose(config, { pool, log, errorPages, compressing, cache, acme });
+    const { pool, log, compressing, acme, health } = this;
+    return compose(config, { pool, log, errorPages, compressing, cache, acme, health });
   }
+
+  private readonly health = (): HealthFacts => {
+    const { isStopping, pool } = this;
+    return { isStopping, workersReady: pool.workersReady };
+  };
 
   private onSettled(exchange: SettledExchange): void {
     this.served++;

@@ -121,4 +121,18 @@ export const connectionSettings: readonly Setting[] = [
     doc: '0 is no limit. Once begun, a response may take any time.',
     known: 'nginx `proxy_read_timeout`',
   }),
+  setting('healthEndpoints', {
+    group: 'Balancing',
+    kind: boolean,
+    default: true,
+    help: 'Answer /-/healthz and /-/readyz at the edge',
+    doc: "`/-/healthz` says that the edge lives, `/-/readyz` that requests to the app will be answered. The app's own `/health` passes through. See [health.md](health.md).",
+  }),
+  setting('readyWorkers', {
+    group: 'Balancing',
+    kind: integer({ min: 1, max: 100_000 }),
+    default: 1,
+    help: 'Workers that must be ready for /-/readyz',
+    doc: 'With fewer, and once a stop has begun, `/-/readyz` answers 503.',
+  }),
 ];

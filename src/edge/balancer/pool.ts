@@ -128,6 +128,12 @@ export class Pool {
     return this.queue.size;
   }
 
+  /** Workers that take requests on one of their sockets at least. */
+  get workersReady(): number {
+    const ready = this.backends.filter((backend) => backend.takesRequests);
+    return new Set(ready.map(({ workerId }) => workerId)).size;
+  }
+
   /** By worker: the sockets of a worker with threads are added up. */
   status(): EdgeStatus['workers'] {
     const byId = new Map<number, { id: number; inFlight: number; served: number }>();
