@@ -34,7 +34,6 @@ const roots = [
   'worker/main.ts',
   'worker/thread.ts',
   'worker/welcome-app.ts',
-  'certificates/pkcs12.ts',
 ];
 
 test('each folder imports only from the folders below it', () => {

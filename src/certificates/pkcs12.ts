@@ -16,6 +16,7 @@ import {
   tags,
 } from './der.ts';
 import { loadForge } from './forge.ts';
+import { chainOf } from './inspect.ts';
 import { keyToPem } from './keys.ts';
 import { type Derivation, decrypt, mac, Pkcs12Fault } from './password-encryption.ts';
 
@@ -202,25 +203,6 @@ function pair({ keys, certificates }: Opened): { certPem: string; keyPem: string
     };
   }
   throw new Pkcs12Fault('incomplete', 'holds no certificate that fits its private key');
-}
-
-/** The leaf and then each one's issuer, as far as they are there. */
-export function chainOf(
-  leaf: X509Certificate,
-  others: readonly X509Certificate[],
-): readonly X509Certificate[] {
-  const chain = [leaf];
-  const left = new Map(others.map((certificate) => [certificate.fingerprint256, certificate]));
-  left.delete(leaf.fingerprint256);
-  for (let at = leaf; ; ) {
-    const issuer = [...left.values()].find(
-      (one) => at.checkIssued(one) && at.verify(one.publicKey),
-    );
-    if (issuer === undefined) return chain;
-    left.delete(issuer.fingerprint256);
-    chain.push(issuer);
-    at = issuer;
-  }
 }
 
 /** UTF-16, big-endian, with a NUL behind (RFC 7292, B.1). */

@@ -8,6 +8,7 @@ import {
   isTagged,
   type Node,
   parts,
+  smallInteger,
   taggedParts,
   tags,
 } from './der.ts';
@@ -16,7 +17,10 @@ import { loadForge } from './forge.ts';
 
 const oids = {
   nameConstraints: '2.5.29.30',
+  tlsFeature: '1.3.6.1.5.5.7.1.24',
 };
+/** status_request (RFC 7633). */
+const statusRequest = 5;
 
 /** What a CA may vouch for; null = it says nothing, or nothing that can be read. */
 export async function nameConstraints(
@@ -49,8 +53,35 @@ function permittedIn(constraints: Node): NameConstraints | null {
   return { dns, ip };
 }
 
+export interface SigningFacts {
+  /** Of the signature, dotted. */
+  readonly algorithm: string;
+  readonly mustStaple: boolean;
+}
+
+/** null = its bytes can't be taken apart here, though node:crypto could. */
+export async function signingFacts(certificate: X509Certificate): Promise<SigningFacts | null> {
+  const read = await extensions(certificate);
+  if (read === null) return null;
+  const value = (oid: string): Node | null => {
+    const der = read.values.get(oid);
+    return der === undefined ? null : read.reader.parse(der);
+  };
+  try {
+    const features = value(oids.tlsFeature);
+    return {
+      algorithm: read.algorithm,
+      mustStaple:
+        features !== null && parts(features).some((node) => smallInteger(node) === statusRequest),
+    };
+  } catch {
+    return null;
+  }
+}
+
 interface Read {
   readonly reader: DerReader;
+  readonly algorithm: string;
   /** DER inside each extension's octet string, by OID. */
   readonly values: ReadonlyMap<string, Buffer>;
 }
@@ -58,7 +89,7 @@ interface Read {
 async function extensions(certificate: X509Certificate): Promise<Read | null> {
   const reader = derReader(await loadForge());
   try {
-    const [tbs] = parts(reader.parse(certificate.raw));
+    const [tbs, algorithm] = parts(reader.parse(certificate.raw));
     const list = parts(tbs).find((node) => isTagged(node, 3));
     const values = new Map<string, Buffer>();
     for (const extension of list === undefined ? [] : parts(taggedParts(list, 3)[0])) {
@@ -66,7 +97,7 @@ async function extensions(certificate: X509Certificate): Promise<Read | null> {
       // Whether it is critical may stand between.
       values.set(reader.oid(oid), content(rest.at(-1), tags.octetString));
     }
-    return { reader, values };
+    return { reader, algorithm: reader.oid(parts(algorithm)[0]), values };
   } catch {
     return null;
   }

@@ -15,7 +15,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
-       portico cert dev
+       portico cert dev | inspect FILE | inspect HOST:PORT
 `;
 
 const examples = `Examples:
@@ -51,7 +51,7 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
   purge:
     'portico purge URL...\nportico purge --tag TAG...\nportico purge --all\n\nForgets stored responses (see --cache): those of the URLs (a path alone is that of every host),\nthose whose Cache-Tag or Surrogate-Key names a tag, or all.\n',
   scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
-  cert: 'portico cert dev [--json]\n\nWhere the CA of --tls dev is, and how to trust it on each system.\n',
+  cert: 'portico cert dev [--json]\nportico cert inspect FILE [KEYFILE] [--json]\nportico cert inspect HOST:PORT [NAME] [--json]\n\ndev: where the CA of --tls dev is, and how to trust it on each system.\ninspect: what a certificate file (PEM, DER, PKCS#12) holds or a server sends, in plain words, and what a\nbrowser would object to. KEYFILE: whether the key fits. NAME: the one to ask the server for. The passphrase\nof a key or PKCS#12 file is PORTICO_KEYFILE_PASSWORD. The exit code is 1 where nothing could be read.\n',
   precompress:
     'portico precompress DIR...\n\nMakes .br, .zst (where this Node has zstd) and .gz siblings of the text files below DIR, as small as\nthey get; static mounts then send them. What is up to date is left alone, and nothing is removed.\nThe exit code is 1 when a file could not be read or written.\n',
 };

@@ -18,7 +18,7 @@ test('the command line', tests, async (t) => {
       stderr: `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
-       portico cert dev
+       portico cert dev | inspect FILE | inspect HOST:PORT
 
 Serve an app:  portico app.js:app
 All options:   portico --help

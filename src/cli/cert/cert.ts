@@ -1,11 +1,15 @@
-// portico cert: the development CA.
+// portico cert: the development CA, and what certificates hold.
 
 import { nearest } from '../../config/did-you-mean.ts';
+import { readEnvironment } from '../../config/environment.ts';
+import type { ParsedFlags } from '../../config/flags.ts';
+import { settings } from '../../config/settings.ts';
 import { asks, type Invocation } from '../invocation.ts';
 import { reportProblems } from '../report.ts';
 import { certDev } from './dev.ts';
+import { certInspect } from './inspect.ts';
 
-const subcommands = ['dev'] as const;
+const subcommands = ['dev', 'inspect'] as const;
 
 /** Returns the exit code: 0 when it could be done, else 1. */
 export async function runCert({
@@ -20,7 +24,11 @@ export async function runCert({
   const [given = '', ...rest] = args;
   const subcommand = subcommands.find((name) => name === given);
   if (subcommand === undefined) problems.push(unknown(given));
-  if (problems.length === 0) problems.push(...(await run(subcommand!, rest, asks(flags, 'json'))));
+  if (problems.length === 0) {
+    const json = asks(flags, 'json');
+    const passphrase = passphraseOf(flags);
+    problems.push(...(await run(subcommand!, rest, { json, passphrase })));
+  }
   reportProblems(problems);
   return problems.length === 0 ? 0 : 1;
 }
@@ -28,17 +36,27 @@ export async function runCert({
 async function run(
   subcommand: (typeof subcommands)[number],
   args: readonly string[],
-  json: boolean,
+  options: { readonly json: boolean; readonly passphrase: string | null },
 ): Promise<readonly string[]> {
   switch (subcommand) {
     case 'dev':
-      return args.length === 0 ? certDev({ json }) : ['portico cert dev takes no arguments'];
+      return args.length === 0 ? certDev(options) : ['portico cert dev takes no arguments'];
+    case 'inspect':
+      return certInspect(args, options);
   }
 }
 
+/** As for a start: by flag or by environment. */
+function passphraseOf(flags: ParsedFlags): string | null {
+  const { assignments } = readEnvironment(process.env, settings);
+  const all = [...assignments, ...flags.assignments];
+  const raw = all.findLast(({ key }) => key === 'keyfilePassword')?.raw;
+  return typeof raw === 'string' && raw !== '' ? raw : null;
+}
+
 function unknown(given: string): string {
-  if (given === '') return 'portico cert needs to be told what? dev';
+  if (given === '') return 'portico cert needs to be told what: dev, or inspect FILE|HOST:PORT';
   const near = nearest(given, subcommands);
-  const hint = near === null ? 'expected dev' : `did you mean ${near}?`;
+  const hint = near === null ? 'expected dev or inspect' : `did you mean ${near}?`;
   return `Unknown portico cert ${JSON.stringify(given)}: ${hint}`;
 }
