@@ -1,6 +1,7 @@
 // Skips a test by name where the machine lacks a program; in CI a missing program is a failure.
 
 import { execFileSync } from 'node:child_process';
+import { resolve } from 'node:path';
 
 /** `test(name, needs('nginx'), …)`: runs, or is skipped with the reason. */
 export function needs(...programs: string[]): { skip: string | false } {
@@ -19,5 +20,19 @@ function has(program: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** For tests that start processes as "nobody": takes root, and a program that other users may read; a
+ *  clone in a home directory is often closed. */
+export function needsNobody(): { skip: string | false } {
+  if (process.getuid?.() !== 0) return { skip: 'only root can start processes as somebody else' };
+  const nobody = { uid: 65534, gid: 65534 };
+  try {
+    const args = ['-e', 'require("fs").readFileSync(process.argv[1])', resolve('package.json')];
+    execFileSync(process.execPath, args, { ...nobody, stdio: 'ignore' });
+    return { skip: false };
+  } catch {
+    return { skip: 'other users may not read this directory' };
   }
 }

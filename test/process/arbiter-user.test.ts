@@ -14,32 +14,19 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { giveAcmeStorage } from '../../src/arbiter/acme-storage.ts';
 import { giveLogFiles } from '../../src/arbiter/log-files.ts';
 import { prepareRuntimeDir } from '../../src/arbiter/runtime-dir.ts';
 import { startArbiter, tempDir, until } from '../helpers/arbiter.ts';
+import { needsNobody } from '../helpers/need.ts';
 
 const isRoot = process.getuid?.() === 0;
 const asRoot = { skip: isRoot ? false : 'only root can start processes as somebody else' };
 const nobody = 65534;
 
-/** Whether somebody else may read this program; a clone in a home directory is often closed. */
-function isReadable(): boolean {
-  if (!isRoot) return true;
-  try {
-    const args = ['-e', 'require("fs").readFileSync(process.argv[1])', resolve('package.json')];
-    execFileSync(process.execPath, args, { uid: nobody, gid: nobody, stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const asNobody = {
-  skip: asRoot.skip || (isReadable() ? false : 'other users may not read this directory'),
-};
+const asNobody = needsNobody();
 
 function uidOf(pid: number): number {
   return statSync(`/proc/${pid}`).uid;
