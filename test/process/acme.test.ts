@@ -18,6 +18,7 @@ const app = 'test/fixtures/echo-app.mjs';
 interface Served {
   readonly issuer: string;
   readonly serial: string;
+  readonly names: string;
 }
 
 /** What a client that asks for `host` is shown; null while nothing accepts. */
@@ -30,9 +31,10 @@ function shown(port: number, host: string): Promise<Served | null> {
       rejectUnauthorized: false,
     });
     socket.on('secureConnect', () => {
-      const { issuer, serialNumber } = socket.getPeerCertificate() as PeerCertificate;
+      const { issuer, serialNumber, subjectaltname } =
+        socket.getPeerCertificate() as PeerCertificate;
       socket.end();
-      done({ issuer: String(issuer.CN), serial: serialNumber });
+      done({ issuer: String(issuer.CN), serial: serialNumber, names: subjectaltname ?? '' });
     });
     socket.on('error', () => done(null));
     socket.setTimeout(5000, () => socket.destroy(new Error('silence')));
@@ -43,7 +45,7 @@ async function issued(port: number, host: string): Promise<Served> {
   const deadline = performance.now() + 20_000;
   for (;;) {
     const found = await shown(port, host);
-    if (found !== null && /^Pebble/.test(found.issuer)) return found;
+    if (found?.names === `DNS:${host}` && /^Pebble/.test(found.issuer)) return found;
     if (performance.now() > deadline) throw new Error(`${host} shows ${JSON.stringify(found)}`);
     await sleep(50);
   }
