@@ -1,4 +1,4 @@
-// status, reload, stop, scale and purge: asks the arbiter of a running instance.
+// status, health, reload, stop, scale and purge: asks the arbiter of a running instance.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
@@ -14,6 +14,7 @@ import {
 } from '../config/instance-names.ts';
 import { runsCode } from '../config/sources.ts';
 import { findInstance } from './find-instance.ts';
+import { healthOf } from './health.ts';
 import { asks, type Invocation } from './invocation.ts';
 import { loadApart } from './load-apart.ts';
 import { reportProblems } from './report.ts';
@@ -49,11 +50,19 @@ export async function runControlCommand(
     return fail([`No answer from ${instance.runtimeDir}: ${reasonOf(error)}`]);
   }
   if (!reply.ok) return fail(reply.problems);
+  if (invocation.command === 'health') return sayHealth(reply);
   if (reply.command === 'stop' && !(await hasLeft(reply.pid))) {
     return fail([`Everything has stopped, but the arbiter (pid ${reply.pid}) has not left yet`]);
   }
   process.stdout.write(asks(flags, 'json') ? json(reply) : answerText(reply));
   return 0;
+}
+
+async function sayHealth(reply: Extract<Reply, { ok: true }>): Promise<number> {
+  if (reply.command !== 'status') return fail(['The arbiter answers something else']);
+  const { isWell, text } = await healthOf(reply.status);
+  process.stdout.write(`portico: ${text}\n`);
+  return isWell ? 0 : 1;
 }
 
 /** Waits until the arbiter has ended: its pidfile and sockets are there until then, and a start
@@ -97,6 +106,7 @@ function requestOf({ command, args, flags }: ControlInvocation): {
   if (command === 'purge') return purgeOf(args, flags, problems);
   const extra = command === 'scale' ? args.slice(1) : args;
   for (const word of extra) problems.push(`Unexpected argument ${JSON.stringify(word)}`);
+  if (command === 'health') return { request: { command: 'status' }, problems };
   if (command !== 'scale') return { request: { command }, problems };
   const workers = /^\d{1,6}$/.test(args[0] ?? '') ? Number(args[0]) : 0;
   if (workers >= 1 && workers <= workersMax) return { request: { command, workers }, problems };
@@ -109,6 +119,7 @@ type Purge = Extract<Request, { command: 'purge' }>['purges'][number];
 
 const ownActions: Readonly<Record<ControlInvocation['command'], readonly string[]>> = {
   status: ['json'],
+  health: [],
   reload: [],
   stop: [],
   scale: [],

@@ -13,7 +13,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 `;
 
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
-       portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
+       portico status | health | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
        portico cert dev | inspect FILE | inspect HOST:PORT
 `;
@@ -45,6 +45,8 @@ All options:   portico --help
 const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string>> = {
   status:
     'portico status [--json]\n\nShows the arbiter, the edges and the workers of the running instance.\n',
+  health:
+    'portico health\n\nAsks the running instance for /-/readyz, as a load balancer would. The exit code is 0 when requests\nwould be answered now, else 1. For HEALTHCHECK: no curl is needed.\n',
   reload:
     'portico reload\n\nLoads settings and app anew, without losing a request. Waits until the new workers serve; the\nexit code is 0 when they do, 1 when the old ones had to go on.\n',
   stop: 'portico stop\n\nStops the running instance when its open requests are done.\n',

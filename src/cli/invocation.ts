@@ -8,6 +8,7 @@ import { type ActionName, actions } from './actions.ts';
 
 export const commandNames = [
   'status',
+  'health',
   'reload',
   'stop',
   'scale',
