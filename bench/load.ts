@@ -56,6 +56,30 @@ export async function runWrk(
   };
 }
 
+/** Streams of each connection under HTTP/2 load, and connections. */
+const HTTP2_STREAMS = 16;
+const HTTP2_CONNECTIONS = 8;
+
+/** Loads `url` over HTTP/2 for `seconds`. Percentiles h2load does not tell. */
+export async function runH2load(
+  origin: string,
+  load: Load,
+  options: { seconds: number },
+): Promise<LoadResult> {
+  const size = ['-c', `${HTTP2_CONNECTIONS}`, '-m', `${HTTP2_STREAMS}`];
+  const fields = (load.fields ?? []).flatMap((field) => ['-H', field]);
+  const time = ['-D', `${options.seconds}`];
+  const output = await capture('h2load', [...size, ...fields, ...time, origin + load.path]);
+  const [requests, succeeded] = [number(output, /(\d+) done/), number(output, /(\d+) succeeded/)];
+  return {
+    requests,
+    requestsPerSecond: number(output, /([\d.]+) req\/s/),
+    p50Ms: Number.NaN,
+    p99Ms: Number.NaN,
+    errors: requests - succeeded + number(output, /(\d+) errored/),
+  };
+}
+
 /** One client that downloads, again from the start when it has all. stop() says how much it got. */
 export function downloadOverAndOver(origin: string, load: Load): { stop(): Promise<string> } {
   // A program of its own: reading must not slow down what is measured here.

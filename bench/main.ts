@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { edgeMemory, idleConnectionCost } from './idle.ts';
-import { downloadOverAndOver, type LoadResult, runWrk } from './load.ts';
+import { downloadOverAndOver, type LoadResult, runH2load, runWrk } from './load.ts';
 import { has, type Peer, peers, type Running } from './peers.ts';
 import { cpuBetween, sampleTree } from './proc.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
@@ -70,22 +70,23 @@ async function compare(scenario: Scenario): Promise<Row[][]> {
       matches(peer.name, options.peers) &&
       (peer.needs === null || has(peer.needs)) &&
       (!scenario.gzip || peer.gzips) &&
-      (!scenario.cache || peer.caches),
+      (!scenario.cache || peer.caches) &&
+      (!scenario.http2 || (peer.http2 && has('h2load'))),
   );
   const runs: { peer: Peer; server: Running; rows: Row[] }[] = [];
-  const connections = Number(options.connections);
   try {
     for (const peer of wanted) {
       const server = await peer.start(scenario.app, {
-        workers: Number(options.workers),
+        workers: scenario.workers ?? Number(options.workers),
         accessLog: scenario.accessLog,
         gzip: scenario.gzip ?? false,
         cache: scenario.cache ?? false,
+        http2: scenario.http2 ?? false,
       });
       runs.push({ peer, server, rows: [] });
       // Until all code is compiled, and each of many files was asked for twice.
       const seconds = scenario.load.fileCount === undefined ? 4 : 6;
-      await runWrk(server.origin, scenario.load, { connections, seconds });
+      await runLoad(scenario, server, seconds);
     }
     for (let round = 0; round < Number(options.rounds); round++)
       for (const { peer, server, rows } of runs) rows.push(await measure(scenario, peer, server));
@@ -99,10 +100,7 @@ async function measure(scenario: Scenario, peer: Peer, server: Running): Promise
   const download = scenario.beside ? downloadOverAndOver(server.origin, scenario.beside) : null;
   try {
     const before = server.pids.flatMap((pid) => sampleTree(pid));
-    const result = await runWrk(server.origin, scenario.load, {
-      connections: Number(options.connections),
-      seconds: Number(options.seconds),
-    });
+    const result = await runLoad(scenario, server, Number(options.seconds));
     const after = server.pids.flatMap((pid) => sampleTree(pid));
     return {
       scenario: scenario.name,
@@ -117,6 +115,12 @@ async function measure(scenario: Scenario, peer: Peer, server: Running): Promise
   }
 }
 
+function runLoad(scenario: Scenario, server: Running, seconds: number): Promise<LoadResult> {
+  const { load } = scenario;
+  if (scenario.http2) return runH2load(server.origin, load, { seconds });
+  return runWrk(server.origin, load, { connections: Number(options.connections), seconds });
+}
+
 async function measureIdle(): Promise<number> {
   const portico = peers[0] as Peer;
   const server = await portico.start('routes.mjs', {
@@ -124,6 +128,7 @@ async function measureIdle(): Promise<number> {
     accessLog: false,
     gzip: false,
     cache: false,
+    http2: false,
   });
   try {
     // The heap has grown to its working size before the connections are counted.
@@ -151,14 +156,18 @@ function printTable(name: string, rows: readonly Row[]): void {
   for (const row of rows) {
     const cells = [
       row.requestsPerSecond.toFixed(0).padStart(10),
-      row.p50Ms.toFixed(2).padStart(9),
-      row.p99Ms.toFixed(2).padStart(9),
+      shownMs(row.p50Ms),
+      shownMs(row.p99Ms),
       row.cpuUsPerRequest.toFixed(1).padStart(12),
       (row.memoryBytes / 2 ** 20).toFixed(0).padStart(11),
       `${row.errors}`.padStart(7),
     ];
     console.log(`  ${row.peer.padEnd(20)} ${cells.join(' ')}`);
   }
+}
+
+function shownMs(ms: number): string {
+  return (Number.isNaN(ms) ? '–' : ms.toFixed(2)).padStart(9);
 }
 
 /** Holds the bars; a bar whose peer is missing here is named. */

@@ -1,7 +1,9 @@
 // The servers that are compared, each started in front of the same app.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +26,8 @@ export interface Peer {
   readonly gzips?: boolean;
   /** Has a response cache. */
   readonly caches?: boolean;
+  /** Speaks HTTP/2 without TLS. */
+  readonly http2?: boolean;
   start(app: string, options: StartOptions): Promise<Running>;
 }
 
@@ -33,11 +37,19 @@ export interface StartOptions {
   readonly accessLog: boolean;
   readonly gzip: boolean;
   readonly cache: boolean;
+  readonly http2: boolean;
 }
 
 export const peers: readonly Peer[] = [
-  { name: 'portico', needs: null, gzips: true, caches: true, start: startPortico },
-  { name: 'nginx → node', needs: 'nginx', gzips: true, caches: true, start: startNginx },
+  { name: 'portico', needs: null, gzips: true, caches: true, http2: true, start: startPortico },
+  {
+    name: 'nginx → node',
+    needs: 'nginx',
+    gzips: true,
+    caches: true,
+    http2: true,
+    start: startNginx,
+  },
   { name: 'haproxy → node', needs: 'haproxy', start: startHaproxy },
   { name: 'http-proxy → node', needs: null, start: startHttpProxy },
   { name: 'node alone', needs: null, start: startNode },
@@ -62,10 +74,11 @@ async function startPortico(app: string, options: StartOptions): Promise<Running
     ...(options.accessLog ? ['--access-logfile', join(dir, 'access.log')] : []),
     ...(options.accessLog ? ['--access-logformat', 'combined'] : []),
     ...(options.cache ? ['--cache', '64m'] : []),
+    ...(options.http2 ? ['--h2c'] : []),
     `${join(apps, app)}:app`,
   ];
   const child = await launch(process.execPath, args, dir);
-  return running(port, [child], dir);
+  return running(port, [child], dir, options);
 }
 
 async function startNginx(app: string, options: StartOptions): Promise<Running> {
@@ -91,14 +104,14 @@ async function startNginx(app: string, options: StartOptions): Promise<Running> 
        keepalive_timeout 120s; keepalive_requests 100000000; client_max_body_size 10m;
        upstream app { least_conn; keepalive 64; keepalive_requests 100000000;
          ${sockets.map((path) => `server unix:${path} fail_timeout=0;`).join(' ')} }
-       server { listen 127.0.0.1:${port} backlog=2048;
+       server { listen 127.0.0.1:${port} ${options.http2 ? 'http2' : ''} backlog=2048;
          location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
            proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr;
            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
            proxy_set_header X-Forwarded-Proto $scheme; } } }`,
   );
   children.push(await launch('nginx', ['-p', dir, '-c', file], dir));
-  return running(port, children, dir);
+  return running(port, children, dir, options);
 }
 
 async function startHaproxy(app: string, options: StartOptions): Promise<Running> {
@@ -158,6 +171,7 @@ export async function running(
   port: number,
   children: ChildProcess[],
   dir: string,
+  { http2 = false } = {},
 ): Promise<Running> {
   const origin = `http://127.0.0.1:${port}`;
   const stop = async () => {
@@ -171,7 +185,7 @@ export async function running(
     rmSync(dir, { recursive: true, force: true });
   };
   try {
-    await answers(`${origin}/`);
+    await answers(`${origin}/`, http2 ? statusByHttp2 : statusByHttp1);
   } catch (error) {
     await stop();
     throw error;
@@ -180,18 +194,35 @@ export async function running(
 }
 
 /** Waits until the server answers, for at most 15 s. */
-async function answers(url: string): Promise<void> {
+async function answers(url: string, ask: (url: string) => Promise<number>): Promise<void> {
   const deadline = performance.now() + 15_000;
   for (;;) {
     try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
-      await response.arrayBuffer();
-      if (response.ok) return;
+      if ((await ask(url)) === 200) return;
     } catch {
       // Not listening yet.
     }
     if (performance.now() > deadline) throw new Error(`${url} did not answer in 15 s`);
     await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function statusByHttp1(url: string): Promise<number> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+/** nginx before 1.25 speaks nothing else where it speaks HTTP/2 without TLS. */
+async function statusByHttp2(url: string): Promise<number> {
+  const session = connect(url);
+  try {
+    const stream = session.request({ ':path': new URL(url).pathname }).resume();
+    session.on('error', (error) => stream.destroy(error));
+    const [fields] = await once(stream, 'response', { signal: AbortSignal.timeout(1000) });
+    return Number(fields[':status']);
+  } finally {
+    session.destroy();
   }
 }
 

@@ -13,6 +13,10 @@ export interface Scenario {
   readonly cache?: boolean;
   /** What one more client downloads over and over while the load runs. */
   readonly beside?: Load;
+  /** Over HTTP/2 without TLS, by h2load. Only the peers that speak it are run. */
+  readonly http2?: boolean;
+  /** App processes, where that is not left to the command line. */
+  readonly workers?: number;
   /** Files, without an app, between servers of files. */
   readonly isStatic?: true;
   /** Most CPU per request against the named peer that the project allows itself. */
@@ -39,6 +43,8 @@ const bars = [
   { peer: 'http-proxy → node', cpuRatioMax: 0.35 },
 ];
 
+const http2Bars = [{ peer: 'nginx → node', cpuRatioMax: 0.9 }];
+
 const plain = { app: 'routes.mjs', accessLog: false, bars: [] };
 
 const gzip = ['Accept-Encoding: gzip'];
@@ -46,6 +52,28 @@ const gzip = ['Accept-Encoding: gzip'];
 export const scenarios: readonly Scenario[] = [
   { ...plain, name: 'hello', load: { path: '/' }, bars },
   { ...plain, name: 'hello with browser fields', load: { path: '/', fields: browserFields }, bars },
+  {
+    ...plain,
+    name: 'HTTP/2 hello, 1 worker',
+    http2: true,
+    workers: 1,
+    load: { path: '/' },
+    bars: http2Bars,
+  },
+  {
+    ...plain,
+    name: 'HTTP/2 hello, 2 workers',
+    http2: true,
+    workers: 2,
+    load: { path: '/' },
+    bars: http2Bars,
+  },
+  {
+    ...plain,
+    name: 'HTTP/2 hello, browser fields',
+    http2: true,
+    load: { path: '/', fields: browserFields },
+  },
   { ...plain, name: 'hello, access log', load: { path: '/' }, accessLog: true },
   { ...plain, name: 'json 10 KB', load: { path: '/json' } },
   { ...plain, name: 'body 1 MB', load: { path: '/megabyte' } },
