@@ -9,7 +9,7 @@ import { devPlace, noPlace } from './cert/dev-place.ts';
 import type { LoadedApart } from './load-apart.ts';
 
 /** Well below the 30 days that are left when it is renewed; a laptop sleeps through many of these. */
-const lookMs = 3_600_000;
+const lookEveryMs = 3_600_000;
 /** Interfaces of containers come by the dozen. */
 const addressesMax = 16;
 
@@ -20,7 +20,7 @@ export interface DevCertificates {
   close(): void;
 }
 
-export function devCertificates(): DevCertificates {
+export function devCertificates({ lookMs = lookEveryMs } = {}): DevCertificates {
   /** Of the settings in force, or of a reload that may yet be given up: it does no harm. */
   let latest: Config | null = null;
   let said = '';
