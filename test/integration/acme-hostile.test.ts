@@ -177,8 +177,10 @@ const cases: readonly {
 for (const { name, path, told, code, says } of cases)
   test(`the CA answers with ${name}`, async (t) => {
     const front = await startFront(t, null);
-    front.script = upTo(front, path, told(front));
-    const running = await startAcme(t, front, {}, { timeoutMs: 300 });
+    const answer = told(front);
+    front.script = upTo(front, path, answer);
+    const patience = answer === 'silence' ? { timeoutMs: 300 } : {};
+    const running = await startAcme(t, front, {}, patience);
     const text = await running.until('failure', () => running.acme.status()[0]?.lastError);
     assert.match(text, says);
     const line = running.logged.find((entry) => entry.startsWith('error no certificate'));

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { keyToPem, makeKeyPair } from '../../src/certificates/keys.ts';
 import { startAcme, startResponders } from '../helpers/acme.ts';
 import { needs } from '../helpers/need.ts';
 import { startPebble } from '../helpers/pebble.ts';
@@ -177,21 +178,38 @@ test('another e-mail address is told to the CA, by the same account', pebbleIsTh
   assert.equal(opened.length, 1, 'the account is the same');
 });
 
-test('a kept certificate that is broken is had anew', pebbleIsThere, async (t) => {
-  const ports = await startResponders(t);
-  const pebble = await startPebble(t, ports);
-  const running = await startAcme(t, pebble);
-  ports.answers = running.acme.challenges;
-  const first = await running.issued('one.example');
-  await running.acme.close();
-  const account = readdirSync(running.storage).find((name) => name.startsWith('127.0.0.1'));
-  const kept = join(running.storage, account!, 'certificates', 'one.example.pem');
-  writeFileSync(kept, readFileSync(kept, 'utf8').slice(0, 600));
-  const next = await startAcme(t, pebble, running.settings);
-  ports.answers = next.acme.challenges;
-  const second = await next.issued('one.example');
-  assert.notEqual(second.fingerprint256, first.fingerprint256);
-});
+test(
+  'a kept certificate that is broken, or has another key, is had anew',
+  pebbleIsThere,
+  async (t) => {
+    const ports = await startResponders(t);
+    const pebble = await startPebble(t, ports);
+    const running = await startAcme(t, pebble);
+    ports.answers = running.acme.challenges;
+    const first = await running.issued('one.example');
+    await running.acme.close();
+    const account = readdirSync(running.storage).find((name) => name.startsWith('127.0.0.1'));
+    const kept = join(running.storage, account!, 'certificates', 'one.example.pem');
+    const text = readFileSync(kept, 'utf8');
+    const { privateKey } = await makeKeyPair();
+    let before = first;
+    for (const broken of [
+      text.slice(0, 600),
+      keyToPem(privateKey) + text.slice(text.indexOf('-----BEGIN CERTIFICATE')),
+      '',
+    ]) {
+      writeFileSync(kept, broken);
+      const next = await startAcme(t, pebble, running.settings);
+      ports.answers = next.acme.challenges;
+      const certificate = await next.issued('one.example', before);
+      assert.notEqual(certificate.fingerprint256, before.fingerprint256);
+      const warnings = next.logged.filter((line) => line.startsWith('warning'));
+      assert.ok(warnings.length <= 1, warnings.join());
+      await next.acme.close();
+      before = certificate;
+    }
+  },
+);
 
 test('a CA whose https nobody vouches for is not talked to', pebbleIsThere, async (t) => {
   const pebble = await startPebble(t);

@@ -157,9 +157,10 @@ export class Acme {
 
   private keeper(host: string): NameKeeper {
     const { log, random = Math.random, lockTimes = usualTimes } = this.options;
+    const { ca } = this;
     return new NameKeeper({
       host,
-      ca: this.ca,
+      ca,
       answers: this.challenges,
       challenges: () => possibleChallenges(this.settings),
       profile: () => this.settings.acmeProfile,
@@ -168,8 +169,9 @@ export class Acme {
       random,
       lockTimes,
       takeSlot: () => this.takeSlot(),
-      onPair: (_, { certPem, keyPem }) => {
-        if (!this.settings.acme.includes(host)) return;
+      onPair: ({ certPem, keyPem }) => {
+        // What was under way when the settings changed.
+        if (this.ca !== ca || !this.settings.acme.includes(host)) return;
         this.pairs.set(host, { hosts: [host], certPem, keyPem });
         if (this.ticker !== null) this.publish();
       },
@@ -190,7 +192,12 @@ export class Acme {
 
   private publish(): void {
     const { acme } = this.settings;
-    this.options.onPairs(acme.flatMap((host) => this.pairs.get(host) ?? []));
+    try {
+      this.options.onPairs(acme.flatMap((host) => this.pairs.get(host) ?? []));
+    } catch (error) {
+      // Those that are in use stay in use.
+      this.options.log.error('ACME: the certificates cannot be put to use', { error });
+    }
   }
 
   private tick(): void {

@@ -3,6 +3,7 @@
 import { type AccountRecord, isForgotten, openAccount, updateContact } from './account.ts';
 import { AcmeError } from './acme-error.ts';
 import { AcmeClient } from './client.ts';
+import { plain } from './problem.ts';
 import { openWire, type Wire } from './request.ts';
 import type { AcmeSettings } from './settings.ts';
 import { AcmeStorage } from './storage.ts';
@@ -103,8 +104,8 @@ export class Ca {
     await this.storage.keepAccount(record);
     const { terms } = await client.directory();
     onNotice(`opened an account at ${new URL(this.directoryUrl).host}, which agrees to its terms`, {
-      account: record.url,
-      terms: terms ?? 'none',
+      account: plain(record.url),
+      terms: plain(terms ?? 'none'),
     });
     return record;
   }

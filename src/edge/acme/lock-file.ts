@@ -117,8 +117,14 @@ function hold(path: string, owner: Owner, beatMs: number): Lock {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') isLost = true;
     }
   };
+  let isStirring = false;
   const timer = setInterval(() => {
-    last = last.then(stir);
+    // A disk that hangs gathers no queue.
+    if (isStirring) return;
+    isStirring = true;
+    last = last.then(stir).finally(() => {
+      isStirring = false;
+    });
   }, beatMs);
   timer.unref();
   return {

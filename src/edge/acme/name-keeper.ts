@@ -10,7 +10,7 @@ import type { AcmeNameStatus } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { asAcmeError, type Ca } from './ca.ts';
 import { type Lock, LockFile, type LockTimes } from './lock-file.ts';
-import { type Answers, orderCertificate, type Signed } from './order.ts';
+import { type Answers, checkedChain, orderCertificate, type Signed } from './order.ts';
 import type { ChallengeType } from './problem.ts';
 import { askRenewal, certificateId } from './renewal-info.ts';
 import { backoffMs, inTurn, type Life, mayTry, renewAtMs } from './schedule.ts';
@@ -29,7 +29,7 @@ export interface KeeperOptions {
   /** Null where enough certificates are being had; else to be called at the end. */
   readonly takeSlot: () => (() => void) | null;
   /** Another certificate than before is there. */
-  readonly onPair: (host: string, pair: KeptPair) => void;
+  readonly onPair: (pair: KeptPair) => void;
 }
 
 interface Held {
@@ -50,8 +50,9 @@ export class NameKeeper {
   private phase: Phase = 'idle';
   private held: Held | null = null;
   private state: NameState | null = null;
-  /** As it was when it was last read. */
+  /** As they were when they were last read. */
   private readState = '';
+  private readMark = '';
   private isHurried = false;
   private wanted: Want = 'nothing';
 
@@ -65,16 +66,15 @@ export class NameKeeper {
   /** Picks up what is in the directory; true when there is a certificate. */
   async load(): Promise<boolean> {
     const { ca, now, log, onPair } = this.options;
-    const pair = await ca.storage.certificate(this.host, this.held?.pair.mark ?? '');
+    const pair = await ca.storage.certificate(this.host, this.readMark);
     if (pair !== null) {
-      const held = readHeld(pair);
+      this.readMark = pair.mark;
+      const held = readHeld(this.host, pair);
       if (held === null)
-        log.warning('a certificate in the ACME directory cannot be read: it is had anew', {
-          host: this.host,
-        });
+        log.warning(`the kept certificate for ${this.host} cannot be used: it is had anew`);
       else if (held.life.notAfterMs > now() || this.held === null) {
         this.held = held;
-        onPair(this.host, pair);
+        onPair(pair);
       }
     }
     const kept = await ca.storage.state(this.host);
@@ -300,8 +300,10 @@ async function makeRequest(host: string) {
   return { keyPem: keyToPem(key.privateKey), csrDer: der };
 }
 
-function readHeld(pair: KeptPair): Held | null {
+function readHeld(host: string, pair: KeptPair): Held | null {
   try {
+    // Whether it has expired is not asked here: it is better than a stand-in.
+    checkedChain(pair.certPem, { host, keyPem: pair.keyPem, nowMs: 0 });
     const leaf = new X509Certificate(pair.certPem);
     const digest = createHash('sha256').update(leaf.raw).digest();
     return {

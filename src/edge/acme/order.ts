@@ -161,18 +161,18 @@ function challengeFault(authorization: Reply['body'], url: string) {
 async function finalize(options: OrderOptions, order: Order): Promise<Signed> {
   const { client, account, host, now } = options;
   const finalizeUrl = urlOf(order.body.finalize, 'finalize address');
-  await settled(options, order.url, ['ready', 'valid']);
+  await settled(options, order.url, 'ready');
   const { keyPem, csrDer } = await options.makeRequest();
   await options.stillOurs();
   await client.post(finalizeUrl, { csr: Buffer.from(csrDer).toString('base64url') }, account);
-  const done = await settled(options, order.url, ['valid']);
+  const done = await settled(options, order.url, 'valid');
   const { text } = await client.post(urlOf(done.certificate, 'certificate'), undefined, account);
   return { certPem: checkedChain(text, { host, keyPem, nowMs: now() }), keyPem };
 }
 
-/** Polls an order until it is in one of the states. */
-async function settled(options: OrderOptions, url: string, states: readonly string[]) {
-  const order = await poll(options, url, [...states, 'invalid']);
+/** Polls an order until it is in the state. */
+async function settled(options: OrderOptions, url: string, state: 'ready' | 'valid') {
+  const order = await poll(options, url, [state, 'invalid']);
   if (order.status !== 'invalid') return order;
   throw refusal(readProblem(order.error), 0, 0);
 }
@@ -219,7 +219,8 @@ export function checkedChain(
   }
   if (!leaf.checkPrivateKey(createPrivateKey(keyPem))) throw nonsense('is for another key');
   if (leaf.checkHost(host) === undefined) throw nonsense('is for another name');
-  if (Date.parse(leaf.validTo) <= nowMs)
+  // Also where the date is none.
+  if (!(Date.parse(leaf.validTo) > nowMs))
     throw nonsense(`has expired on ${leaf.validTo} (is the clock right?)`);
   return `${blocks.join('\n')}\n`;
 }

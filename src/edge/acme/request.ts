@@ -8,6 +8,7 @@ import { AcmeError } from './acme-error.ts';
 /** A chain of certificates is 4 to 10 KB, the largest thing a CA has to say. */
 const answerBytesMax = 256 * 1024;
 const urlCharsMax = 2048;
+const idleMs = 10_000;
 
 export interface Answer {
   readonly status: number;
@@ -39,6 +40,8 @@ export function openWire({ extraCa, userAgent, timeoutMs, signal }: WireOptions)
   const agent = new Agent({
     keepAlive: true,
     maxSockets: 4,
+    // A connection that the CA has closed meanwhile must not be used for the next renewal.
+    timeout: idleMs,
     // Given at all, `ca` replaces the usual roots.
     ...(extraCa === '' ? {} : { ca: [...rootCertificates, extraCa] }),
   });

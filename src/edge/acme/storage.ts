@@ -92,7 +92,8 @@ export class AcmeStorage {
     try {
       await link(temporary, path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      // A file system without links: of two keys made in the same instant the later one stays.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await rename(temporary, path);
     } finally {
       await rm(temporary, { force: true });
     }
