@@ -32,6 +32,10 @@ const facts = [
   'time-iso8601',
   'tls-protocol',
   'tls-cipher',
+  'tls-server-name',
+  'tls-client-subject',
+  'tls-client-fingerprint',
+  'tls-client-verify',
 ] as const;
 export type Fact = (typeof facts)[number];
 

@@ -97,6 +97,11 @@ export interface Config {
   readonly tlsHandshakeTimeoutMs: number;
   /** Under way at a time, in each edge. */
   readonly tlsHandshakesMax: number;
+  readonly redirectHttps: 'off' | '301' | '308';
+  /** null = that of the first https:// bind. */
+  readonly redirectHttpsPort: number | null;
+  /** Value of Strict-Transport-Security; null = it is not sent. */
+  readonly hsts: string | null;
   /** Offer HTTP/2 to TLS clients. */
   readonly http2: boolean;
   /** HTTP/2 without TLS, where the client begins with it. */

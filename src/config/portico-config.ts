@@ -38,6 +38,12 @@ export interface PorticoConfig {
   readonly tlsHandshakeTimeout?: number | string | undefined;
   /** Most TLS handshakes an edge has under way at a time. At the limit, one that has taken a quarter of its time makes room for a new one; else the new connection is closed. Default: `1024`. */
   readonly tlsHandshakesMax?: number | undefined;
+  /** Redirect clients that come without TLS: off, 301 or 308. 308 keeps the method. ACME challenges and `/-/healthz` are answered without TLS, and so are requests over Unix sockets and those that a trusted proxy had by https. Default: `off`. */
+  readonly redirectHttps?: 'off' | '301' | '308' | number | undefined;
+  /** Port in redirects, if clients know another than we do. Behind a port mapping. Without an https:// bind, where a proxy does TLS, it is 443. Default: `that of the first https:// bind`. */
+  readonly redirectHttpsPort?: number | null | undefined;
+  /** Strict-Transport-Security for answers over https. A time such as `365d`, or `"max-age=31536000; includeSubDomains; preload"`. On every answer to a client that came by https, errors too, unless the app or a static mount sends one of its own. Browsers then refuse http and invalid certificates for that long: begin with a short time. Default: `none`. */
+  readonly hsts?: number | string | null | undefined;
   /** Offer HTTP/2 to TLS clients (on unless --no-http2). Default: `on`. */
   readonly http2?: boolean | undefined;
   /** Speak HTTP/2 without TLS with clients that begin so. Default: `off`. */

@@ -27,12 +27,14 @@ import { createIntercept } from './error-pages/intercept.ts';
 import { logFailure, logHandshake } from './failures.ts';
 import { answerHealth, type HealthFacts } from './health.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
+import { createRedirectHttps } from './redirect-https.ts';
 import { Refusals } from './refusals.ts';
 import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { StaticLane } from './static/static.ts';
 import { filePairs, storeSettings } from './tls/certificate-files.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
+import { createCertificateCheck } from './tls/client-certificate.ts';
 import type { HandshakeOptions } from './tls/handshakes.ts';
 
 /** What an answer takes to reach its client before a drain cuts its connection. */
@@ -47,6 +49,8 @@ interface Parts {
   readonly cache: Cache | null;
   readonly acme: AcmeLane;
   readonly health: () => HealthFacts;
+  /** Of the first https:// bind. */
+  readonly httpsPort: () => number | null;
 }
 
 /** What is made of one set of settings. */
@@ -70,6 +74,9 @@ function compose(config: Config, parts: Parts): Composed {
         })
       : null;
   const { forwarded } = config;
+  const clientCertificates = config.certReqs !== 'none';
+  const refuse = createCertificateCheck(config.certReqs);
+  const redirect = createRedirectHttps(config, parts.httpsPort);
   const forwarding: ForwardSettings = {
     responseTimeoutMs: config.responseTimeoutMs,
     // A worker that does one thing at a time does nothing else while it waits for an upload.
@@ -87,19 +94,23 @@ function compose(config: Config, parts: Parts): Composed {
       exchange.requestId = forwardedRequestId(fields) ?? exchange.requestId;
     }
 
-    // 2. Static files. What is found to be none only after a look at the disk goes on from there.
+    // 2. Who may ask: with the certificate that is asked for, and over TLS.
+    if (refuse?.(exchange, peer)) return;
+    if (redirect?.(exchange)) return;
+
+    // 3. Static files. What is found to be none only after a look at the disk goes on from there.
     if (statics?.serve(exchange, () => answer(exchange, peer, trusted))) return;
 
     answer(exchange, peer, trusted);
   }
 
-  // 3. Stored responses. What is not there is asked for on an exchange of the cache's own.
+  // 4. Stored responses. What is not there is asked for on an exchange of the cache's own.
   function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
     if (cache === null) toApp(exchange, peer, trusted);
     else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted));
   }
 
-  // 4. The app.
+  // 5. The app.
   function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
     const { request, client } = exchange;
     const { method, target, version, fields } = request;
@@ -109,7 +120,9 @@ function compose(config: Config, parts: Parts): Composed {
     let upstream: Fields;
     if (shared !== null) upstream = shared.fields;
     else {
-      upstream = upstreamFields({ fields, peer, client, trusted, forwarded });
+      upstream = upstreamFields({
+        ...{ fields, peer, client, trusted, forwarded, clientCertificates },
+      });
       if (repeats !== null) shared = repeats.keepUpstream(upstream, forwarding);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
@@ -170,6 +183,8 @@ export class Edge {
   private cache: Cache | null;
   private served = 0;
   private isStopping = false;
+  /** By key, of the https:// binds. */
+  private readonly httpsPorts = new Map<string, number>();
 
   /** Throws where a setting can't be put to work. */
   constructor(config: Config, tls: TlsFiles, log: Log) {
@@ -244,6 +259,12 @@ export class Edge {
     // The first handshakes shall find a certificate.
     if (address.tls) await this.acme.ready();
     await this.listener.listen(key, handle, address, this.config.backlog);
+    if (address.tls) this.httpsPorts.set(key, address.port);
+  }
+
+  unlisten(key: string): void {
+    this.httpsPorts.delete(key);
+    void this.listener.unlisten(key);
   }
 
   status(): EdgeStatus {
@@ -289,9 +310,12 @@ export class Edge {
   }
 
   private compose(config: Config, errorPages: ErrorPages, cache: Cache | null): Composed {
-    const { pool, log, compressing, acme, health } = this;
-    return compose(config, { pool, log, errorPages, compressing, cache, acme, health });
+    const { pool, log, compressing, acme, health, httpsPort } = this;
+    const parts = { pool, log, errorPages, compressing, cache, acme, health, httpsPort };
+    return compose(config, parts);
   }
+
+  private readonly httpsPort = (): number | null => [...this.httpsPorts.values()][0] ?? null;
 
   private readonly health = (): HealthFacts => {
     const { isStopping, pool } = this;
@@ -328,6 +352,7 @@ function listenerOptions(config: Config, errorPages: ErrorPages): ListenerOption
     bodyTimeoutMs: config.bodyTimeoutMs,
     sendTimeoutMs: config.sendTimeoutMs,
     errorPages,
+    hsts: config.hsts,
     h2c: config.h2c,
     http2MaxConcurrentStreams: config.http2MaxConcurrentStreams,
   };

@@ -93,7 +93,7 @@ class EdgeProcess {
   ): void {
     switch (message.type) {
       case 'unlisten':
-        void edge.listener.unlisten(message.key);
+        edge.unlisten(message.key);
         return;
       case 'ticket-keys': {
         const [current, former = null] = message.keys.map((key) => Buffer.from(key, 'base64'));

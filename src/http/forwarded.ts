@@ -110,6 +110,8 @@ export interface UpstreamOptions {
   readonly trusted: boolean;
   /** Also send Forwarded. */
   readonly forwarded: boolean;
+  /** Clients are asked for certificates: also send X-Client-Cert-*, of the peer's. */
+  readonly clientCertificates: boolean;
 }
 
 /** What the one pass over the fields found out besides those it let through. */
@@ -191,7 +193,10 @@ function takeSpecial(
     const alias = lower.replaceAll('_', '-');
     return !isForwardingField(alias) && !isHopByHop(alias) && !spoofed.has(alias);
   }
-  if (isForwardingField(lower)) return options.trusted && takeForwarding(seen, lower, value);
+  if (isForwardingField(lower)) {
+    if (options.clientCertificates && lower.startsWith('x-client-cert-')) return false;
+    return options.trusted && takeForwarding(seen, lower, value);
+  }
   if (lower === 'connection') {
     const named = namedByConnection(value);
     if (named !== null) seen.named = seen.named === null ? named : seen.named.concat(named);
@@ -244,8 +249,21 @@ function addOwn(fields: Fields, seen: Seen, options: UpstreamOptions): void {
     seen.forwardedPort !== '' ? seen.forwardedPort : portFor(host, client),
   );
   if (client.address !== '') fields.push('X-Real-IP', client.address);
+  if (options.clientCertificates) addCertificate(fields, peer);
   if (options.forwarded) fields.push('Forwarded', append(seen.forwarded, element(peer, host)));
   else if (seen.forwarded !== '') fields.push('Forwarded', seen.forwarded);
+}
+
+/** Only a certificate that was found good gets so far: see the edge's first step. */
+function addCertificate(fields: Fields, { tls }: ClientFacts): void {
+  const certificate = tls?.clientCertificate ?? null;
+  if (certificate?.verified !== true) {
+    fields.push('X-Client-Cert-Verify', 'NONE');
+    return;
+  }
+  fields.push('X-Client-Cert-Verify', 'SUCCESS');
+  fields.push('X-Client-Cert-Subject', certificate.subject);
+  fields.push('X-Client-Cert-Fingerprint', certificate.fingerprint256);
 }
 
 /** The port the client used: the one in Host (it differs from ours behind a port mapping), else ours. */

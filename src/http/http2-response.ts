@@ -9,7 +9,7 @@ import {
   withoutForbiddenTrailers,
 } from './fields.ts';
 import { decimal } from './head-facts.ts';
-import type { PreparedHead } from './prepared-head.ts';
+import type { PreparedHead, PreparedHeadOptions } from './prepared-head.ts';
 import { fieldFault, withoutConnectionNamed } from './response-head.ts';
 import { excerpt } from './tokens.ts';
 
@@ -72,7 +72,7 @@ export function encodeHttp2Response(options: Http2ResponseOptions): Http2Respons
 /** The same of a head that was checked and written before. */
 export function encodeHttp2Prepared(
   prepared: PreparedHead,
-  options: { readonly method: string; readonly date: string; readonly requestId: string },
+  options: Pick<PreparedHeadOptions, 'date' | 'requestId' | 'hsts'> & { readonly method: string },
 ): Http2ResponseHead {
   let made = preparedFields.get(prepared);
   if (made === undefined) {
@@ -84,6 +84,7 @@ export function encodeHttp2Prepared(
   const fields = Object.assign(newFields(prepared.status), made);
   fields.date = options.date;
   fields['x-request-id'] = options.requestId;
+  if (options.hsts !== null) fields['strict-transport-security'] = options.hsts;
   const isBare = options.method === 'HEAD' || prepared.status === 304;
   return { fields, isBare, contentLength: prepared.contentBytes };
 }

@@ -48,13 +48,16 @@ export interface PreparedHeadOptions {
   readonly date: string;
   /** Printable ASCII. */
   readonly requestId: string;
+  /** Value of Strict-Transport-Security to be added; null = none. */
+  readonly hsts: string | null;
 }
 
 /** The head as it is sent, with the empty line. */
 export function encodePreparedHead(prepared: PreparedHead, options: PreparedHeadOptions): string {
-  const { version, keepAlive, date, requestId } = options;
+  const { version, keepAlive, date, requestId, hsts } = options;
   let end = '\r\n\r\n';
   if (!keepAlive) end = '\r\nConnection: close\r\n\r\n';
   else if (version === '1.0') end = '\r\nConnection: keep-alive\r\n\r\n';
+  if (hsts !== null) end = `\r\nStrict-Transport-Security: ${hsts}${end}`;
   return `${prepared.text}Date: ${date}\r\nX-Request-Id: ${requestId}${end}`;
 }

@@ -37,7 +37,8 @@ import {
   type RequestListener,
   type ResponseOwner,
 } from './pair.ts';
-import { ExchangeSocket, ExchangeTlsSocket, type SocketOwner } from './socket.ts';
+import { ExchangeSocket, type SocketOwner } from './socket.ts';
+import { ExchangeTlsSocket } from './tls-socket.ts';
 
 const onRequestStart = channel('http.server.request.start');
 const onResponseFinish = channel('http.server.response.finish');

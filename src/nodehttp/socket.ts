@@ -8,7 +8,7 @@
 import { EventEmitter } from 'node:events';
 import net from 'node:net';
 import { Duplex, getDefaultHighWaterMark } from 'node:stream';
-import type { ClientCertificateFacts, ClientFacts, ExchangeRecord } from '../http/exchange.ts';
+import type { ClientFacts, ExchangeRecord } from '../http/exchange.ts';
 
 /** What the socket tells the adapter. */
 export interface SocketOwner {
@@ -292,43 +292,7 @@ export class ExchangeSocket {
 /** End of the chain of sockets that borrowed _unrefTimer() walks along. */
 Object.defineProperty(ExchangeSocket.prototype, '_parent', { value: null });
 
-/** A client that came over TLS: adds what a tls.TLSSocket tells. */
-export class ExchangeTlsSocket extends ExchangeSocket {
-  get encrypted(): true {
-    return true;
-  }
-  get authorized(): boolean {
-    return this.facts.tls?.clientCertificate?.verified ?? false;
-  }
-  get authorizationError(): string | null {
-    const certificate = this.facts.tls?.clientCertificate;
-    if (certificate?.verified) return null;
-    return certificate ? 'CERT_UNTRUSTED' : 'CERT_MISSING';
-  }
-  get servername(): string | false {
-    return this.facts.tls?.serverName ?? false;
-  }
-  get alpnProtocol(): false {
-    return false;
-  }
-  getProtocol(): string | null {
-    return this.facts.tls?.protocol ?? null;
-  }
-  getCipher(): object {
-    const tls = this.facts.tls;
-    if (tls === null) return {};
-    return { name: tls.cipher, standardName: tls.cipher, version: tls.protocol };
-  }
-  getPeerCertificate(): object {
-    const certificate = this.facts.tls?.clientCertificate;
-    return certificate ? peerCertificate(certificate) : {};
-  }
-  isSessionReused(): boolean {
-    return false;
-  }
-}
-
-// The two classes are Duplex for instanceof without the cost of Duplex's constructor. The methods
+// Duplex for instanceof without the cost of Duplex's constructor. The methods
 // by which Readable looks at its state on every listener are EventEmitter's again.
 Object.setPrototypeOf(ExchangeSocket.prototype, Duplex.prototype);
 const plain = EventEmitter.prototype;
@@ -357,14 +321,4 @@ function notWritable(): Error {
 function family(address: string): string | undefined {
   if (address === '') return undefined;
   return address.includes(':') ? 'IPv6' : 'IPv4';
-}
-
-/** "CN=client,O=Example" or one such per line, as tls.TLSSocket gives it. */
-function peerCertificate(facts: ClientCertificateFacts): object {
-  const subject: Record<string, string> = Object.create(null);
-  for (const part of facts.subject.split(/\n|,\s*/)) {
-    const equals = part.indexOf('=');
-    if (equals > 0) subject[part.slice(0, equals).trim()] = part.slice(equals + 1);
-  }
-  return { subject, fingerprint256: facts.fingerprint256 };
 }

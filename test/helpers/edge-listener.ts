@@ -104,6 +104,7 @@ export async function startEdge(
     bodyTimeoutMs: 10_000,
     sendTimeoutMs: 10_000,
     errorPages: loadErrorPages({}),
+    hsts: null,
     h2c: false,
     http2MaxConcurrentStreams: 128,
     ...options,

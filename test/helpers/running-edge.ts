@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
 import { Edge } from '../../src/edge/edge.ts';
 import { failure } from '../../src/errors/failure.ts';
+import type { TlsFiles } from '../../src/ipc/messages.ts';
 import type { MadePair } from './certificates.ts';
 import { noTlsFiles } from './config.ts';
 import { defaultConfig } from './default-config.ts';
@@ -29,10 +30,11 @@ export async function runEdge(
   t: TestContext,
   changes: Partial<Config> = {},
   pairs: readonly MadePair[] = [],
+  files: TlsFiles = noTlsFiles,
 ): Promise<RunningEdge> {
   const { log, lines: logged } = recordingLog();
   const base = { accessLogfile: null, ...changes };
-  const edge = new Edge(defaultConfig(base), noTlsFiles, log);
+  const edge = new Edge(defaultConfig(base), files, log);
   const { handle, port } = boundHandle();
   await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port, tls: false }, handle);
   const secure = boundHandle();
@@ -63,7 +65,7 @@ export async function runEdge(
     logged,
     connect,
     ask: (head, body = '') => connect().send(`${head} HTTP/1.1\r\nHost: test\r\n${body}`),
-    configure: (more) => edge.configure(defaultConfig({ ...base, ...more }), noTlsFiles),
+    configure: (more) => edge.configure(defaultConfig({ ...base, ...more }), files),
   };
 }
 

@@ -324,25 +324,35 @@ test('over a Unix socket there is no address', () => {
 });
 
 test('over TLS the socket tells what a TLSSocket does', () => {
+  const subject = 'CN=J\\C3\\BCrgen\\, me,OU=b,OU=a+L=here,O=us';
   const tls = {
-    protocol: 'TLSv1.3',
-    cipher: 'TLS_AES_128_GCM_SHA256',
+    protocol: 'TLSv1.2',
+    cipher: 'ECDHE-ECDSA-AES128-GCM-SHA256',
     serverName: 'example.org',
-    clientCertificate: { subject: 'CN=me\nO=us', fingerprint256: 'AB:CD', verified: true },
+    clientCertificate: { subject, fingerprint256: 'AB:CD', verified: true },
   };
   const exchange = fakeExchange({ client: { scheme: 'https', tls } });
   const socket = toNodeHttp(exchange).request.socket as never as Record<string, unknown> & {
     getProtocol(): string;
-    getCipher(): { name: string };
-    getPeerCertificate(): { subject: Facts };
+    getCipher(): object;
+    getPeerCertificate(): { subject: Facts; fingerprint256: string };
   };
   assert.equal(socket.encrypted, true);
   assert.equal(socket.authorized, true);
   assert.equal(socket.authorizationError, null);
   assert.equal(socket.servername, 'example.org');
-  assert.equal(socket.getProtocol(), 'TLSv1.3');
-  assert.equal(socket.getCipher().name, 'TLS_AES_128_GCM_SHA256');
-  assert.deepEqual({ ...socket.getPeerCertificate().subject }, { CN: 'me', O: 'us' });
+  assert.equal(socket.getProtocol(), 'TLSv1.2');
+  assert.deepEqual(socket.getCipher(), {
+    name: 'ECDHE-ECDSA-AES128-GCM-SHA256',
+    standardName: 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+    version: 'TLSv1.2',
+  });
+  const certificate = socket.getPeerCertificate();
+  assert.equal(certificate.fingerprint256, 'AB:CD');
+  assert.deepEqual(
+    { ...certificate.subject },
+    { O: 'us', L: 'here', OU: ['a', 'b'], CN: 'Jürgen, me' },
+  );
 });
 
 test('bytes written to the socket past the response end the exchange', async () => {

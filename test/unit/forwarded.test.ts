@@ -202,6 +202,7 @@ interface Told {
   readonly client?: Partial<ClientFacts>;
   readonly trusted?: boolean;
   readonly forwarded?: boolean;
+  readonly clientCertificates?: boolean;
 }
 
 /** What the app gets, as an object by name as spelt; a name that comes twice fails. */
@@ -213,6 +214,7 @@ function told(options: Told): Record<string, string> {
     client: { ...own, ...options.client },
     trusted: options.trusted ?? false,
     forwarded: options.forwarded ?? false,
+    clientCertificates: options.clientCertificates ?? false,
   });
   const result: Record<string, string> = {};
   for (let at = 0; at < fields.length; at += 2) {
@@ -383,4 +385,26 @@ test('Connection can not take away Host, framing or what we add', () => {
     'host, content-length, content-type, x-forwarded-for, x-real-ip, x-request-id',
   );
   assert.deepEqual(told({ fields }), { ...added, 'Content-Length': '5', 'Content-Type': 'a/b' });
+});
+
+test('with client certificates the app is told whose, whatever the client or a proxy says', () => {
+  const certificate = { subject: 'CN=me,O=us', fingerprint256: 'AB:CD', verified: true };
+  const tls = { protocol: 'TLSv1.3', cipher: 'x', serverName: null };
+  const fields = [...host, 'X-Client-Cert-Subject', 'CN=root', 'x-client-cert-verify', 'SUCCESS'];
+  for (const trusted of [false, true]) {
+    const asked = { fields, trusted, clientCertificates: true };
+    const none = { ...added, 'X-Client-Cert-Verify': 'NONE' };
+    assert.deepEqual(told(asked), none);
+    const over = (clientCertificate: typeof certificate | null) =>
+      told({ ...asked, peer: { tls: { ...tls, clientCertificate } } });
+    assert.deepEqual(over(null), none);
+    assert.deepEqual(over({ ...certificate, verified: false }), none);
+    assert.deepEqual(over(certificate), {
+      ...added,
+      'X-Client-Cert-Verify': 'SUCCESS',
+      'X-Client-Cert-Subject': 'CN=me,O=us',
+      'X-Client-Cert-Fingerprint': 'AB:CD',
+    });
+  }
+  assert.equal(told({ fields })['X-Client-Cert-Subject'], undefined);
 });

@@ -1,6 +1,7 @@
 // Settings of TLS and HTTP/2: certificates, versions and ciphers, clients' certificates.
 
 import { resolve } from 'node:path';
+import { hstsPolicy } from '../hsts.ts';
 import { boolean, choice, duration, integer, type Kind, optional, text } from '../kinds.ts';
 import type { Facts } from '../setting.ts';
 import { type Setting, setting } from '../setting.ts';
@@ -136,6 +137,29 @@ export const tlsSettings: readonly Setting[] = [
     default: 1024,
     help: 'Most TLS handshakes an edge has under way at a time',
     doc: 'At the limit, one that has taken a quarter of its time makes room for a new one; else the new connection is closed.',
+  }),
+  setting('redirectHttps', {
+    group: 'TLS and HTTP/2',
+    kind: orNumber(choice(['off', '301', '308'], { placeholder: 'STATUS' })),
+    default: 'off',
+    help: 'Redirect clients that come without TLS: off, 301 or 308',
+    doc: '308 keeps the method. ACME challenges and `/-/healthz` are answered without TLS, and so are requests over Unix sockets and those that a trusted proxy had by https.',
+    known: 'nginx `return 301 https://…`',
+  }),
+  setting('redirectHttpsPort', {
+    group: 'TLS and HTTP/2',
+    kind: optional(integer({ min: 1, max: 65_535 }), 'that of the first https:// bind'),
+    default: null,
+    help: 'Port in redirects, if clients know another than we do',
+    doc: 'Behind a port mapping. Without an https:// bind, where a proxy does TLS, it is 443.',
+  }),
+  setting('hsts', {
+    group: 'TLS and HTTP/2',
+    kind: hstsPolicy,
+    default: null,
+    help: 'Strict-Transport-Security for answers over https',
+    doc: 'A time such as `365d`, or `"max-age=31536000; includeSubDomains; preload"`. On every answer to a client that came by https, errors too, unless the app or a static mount sends one of its own. Browsers then refuse http and invalid certificates for that long: begin with a short time.',
+    known: 'nginx `add_header Strict-Transport-Security … always`',
   }),
   setting('http2', {
     group: 'TLS and HTTP/2',

@@ -1,6 +1,7 @@
 // Turns a parsed format into the function that writes one exchange as one line.
 
 import type { Atom, Fact, FormatPart } from '../../config/access-log-format.ts';
+import type { ClientCertificateFacts } from '../../http/exchange.ts';
 import type { SettledExchange } from '../settled-exchange.ts';
 import { asciiJson, escaped } from './escape.ts';
 import { clfTime } from './log-times.ts';
@@ -78,7 +79,17 @@ const factPieces: Readonly<Record<Fact, Piece>> = {
   'time-iso8601': (_exchange, { wallMs }) => new Date(wallMs).toISOString(),
   'tls-protocol': ({ client }) => client.tls?.protocol ?? '-',
   'tls-cipher': ({ client }) => client.tls?.cipher ?? '-',
+  'tls-server-name': ({ client }) => shown(client.tls?.serverName ?? ''),
+  'tls-client-subject': ({ client }) => shown(client.tls?.clientCertificate?.subject ?? ''),
+  'tls-client-fingerprint': ({ client }) => client.tls?.clientCertificate?.fingerprint256 ?? '-',
+  'tls-client-verify': ({ client: { tls } }) => clientVerdict(tls?.clientCertificate ?? null),
 };
+
+/** As nginx's $ssl_client_verify. */
+function clientVerdict(certificate: ClientCertificateFacts | null): string {
+  if (certificate === null) return 'NONE';
+  return certificate.verified ? 'SUCCESS' : 'FAILED';
+}
 
 function jsonLine(exchange: SettledExchange, moment: Moment): string {
   const { received, record, client } = exchange;
@@ -87,6 +98,7 @@ function jsonLine(exchange: SettledExchange, moment: Moment): string {
     id: exchange.requestId,
     client: client.address,
     scheme: client.scheme,
+    tls: client.tls?.protocol ?? null,
     method: received.method,
     host: fieldOf(received.fields, 'host'),
     target: received.target,

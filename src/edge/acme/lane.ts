@@ -62,11 +62,6 @@ export class AcmeLane {
     };
   }
 
-  /** Whether a handshake that offers "acme-tls/1" is a CA's: any edge may be asked for any name's proof. */
-  get isPending(): boolean {
-    return this.acme !== null;
-  }
-
   /** What to show a CA; null = nothing is to be proven. */
   tlsAlpn(serverName: string): SecureContext | null {
     return this.acme?.challenges.tlsAlpn(serverName) ?? null;

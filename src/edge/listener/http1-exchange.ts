@@ -14,6 +14,7 @@ import type {
   RequestHead,
 } from '../../http/exchange.ts';
 import { newRecord } from '../../http/exchange-record.ts';
+import { hstsFor, withHsts } from '../../http/hsts.ts';
 import { encodePreparedHead, type PreparedHead } from '../../http/prepared-head.ts';
 import type { RequestFraming } from '../../http/request-parser.ts';
 import {
@@ -153,9 +154,11 @@ export class Http1Exchange implements SettledExchange {
     this.connection.flushSoon();
   }
 
-  respond(status: number, reason: string, fields: Fields): void {
+  respond(status: number, reason: string, given: Fields): void {
     if (this.over || this.responded) return;
     const nowMs = performance.now();
+    const { hsts } = this.connection.hub.options();
+    const fields = hsts === null ? given : withHsts(hsts, this.client, given);
     const head = encodeResponseHead({
       status,
       reason,
@@ -191,6 +194,7 @@ export class Http1Exchange implements SettledExchange {
       keepAlive,
       date: httpDate(nowMs),
       requestId: this.requestId,
+      hsts: hstsFor(connection.hub.options().hsts, this.client, prepared.fields),
     });
     this.responded = true;
     this.responseFields = prepared.fields;

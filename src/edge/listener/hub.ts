@@ -18,6 +18,8 @@ export interface ConnectionOptions {
   readonly bodyTimeoutMs: number;
   readonly sendTimeoutMs: number;
   readonly errorPages: ErrorPages;
+  /** Strict-Transport-Security for clients that came by https; null = none. */
+  readonly hsts: string | null;
   /** HTTP/2 without TLS, with clients that begin with its preface. */
   readonly h2c: boolean;
   readonly http2MaxConcurrentStreams: number;

@@ -14,6 +14,7 @@ import type {
   RequestHead,
 } from '../../../http/exchange.ts';
 import { newRecord } from '../../../http/exchange-record.ts';
+import { hstsFor, withHsts } from '../../../http/hsts.ts';
 import { type Http2Request, readHttp2Trailers } from '../../../http/http2-request.ts';
 import {
   encodeHttp2Informational,
@@ -197,10 +198,11 @@ export class Http2Exchange implements SettledExchange {
     }
   }
 
-  respond(status: number, _reason: string, fields: Fields): void {
+  respond(status: number, _reason: string, given: Fields): void {
     if (this.over || this.responded) return;
     const nowMs = performance.now();
     const { method } = this.request;
+    const fields = withHsts(this.connection.hub.options().hsts, this.client, given);
     const head = encodeHttp2Response({ status, fields, method, date: httpDate(nowMs) });
     if ('code' in head) this.fail(head);
     else this.begin(head, status, fields, nowMs);
@@ -211,7 +213,8 @@ export class Http2Exchange implements SettledExchange {
     const nowMs = performance.now();
     const { requestId } = this;
     const { method } = this.request;
-    const head = encodeHttp2Prepared(prepared, { method, requestId, date: httpDate(nowMs) });
+    const hsts = hstsFor(this.connection.hub.options().hsts, this.client, prepared.fields);
+    const head = encodeHttp2Prepared(prepared, { method, requestId, date: httpDate(nowMs), hsts });
     this.begin(head, prepared.status, prepared.fields, nowMs);
   }
 

@@ -1,0 +1,70 @@
+// What the first bytes of a TLS connection say.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { type ConnectionOptions, connect } from 'node:tls';
+import { readFirstBytes } from '../../src/edge/tls/client-hello.ts';
+import { distinguishedName } from '../../src/edge/tls/tls-facts.ts';
+import { randomFrom, seed } from '../helpers/random.ts';
+
+/** What Node's own client begins with. */
+async function hello(options: ConnectionOptions): Promise<Buffer> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const client = connect({ port, host: '127.0.0.1', ...options });
+  client.on('error', () => {});
+  const [socket] = await once(server, 'connection');
+  const [first] = await once(socket, 'data');
+  socket.destroy();
+  client.destroy();
+  server.close();
+  return first;
+}
+
+test('names and protocols of a ClientHello are read, at any length it is known by', async () => {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const options = { maxVersion, servername: 'a.example', ALPNProtocols: ['h2', 'http/1.1'] };
+    const bytes = await hello(options);
+    assert.deepEqual(readFirstBytes(bytes), {
+      kind: 'hello',
+      facts: { serverName: 'a.example', protocols: ['h2', 'http/1.1'] },
+    });
+    for (let length = 0; length < bytes.length; length++)
+      assert.equal(readFirstBytes(bytes.subarray(0, length)).kind, 'partial');
+  }
+  const bare = readFirstBytes(await hello({}));
+  assert.deepEqual(bare, { kind: 'hello', facts: { serverName: null, protocols: [] } });
+});
+
+test('other first bytes are told apart', () => {
+  const kind = (bytes: Buffer | readonly number[]) => readFirstBytes(Buffer.from(bytes)).kind;
+  assert.equal(kind(Buffer.from('GET / HTTP/1.1')), 'http');
+  assert.equal(kind(Buffer.from('P')), 'http');
+  assert.equal(kind([0x16]), 'partial');
+  assert.equal(kind([0x16, 2]), 'other');
+  assert.equal(kind([0x16, 3, 1, 0, 0]), 'other');
+  assert.equal(kind([0x16, 3, 1, 0x40, 1]), 'other');
+  assert.equal(kind([0x80, 0x2e, 1, 3, 1]), 'other');
+  assert.equal(kind(Buffer.from('\r\n')), 'other');
+});
+
+test(`a ClientHello with any bytes changed is read without a fault (FUZZ_SEED=${seed})`, async () => {
+  const bytes = await hello({ servername: 'a.example', ALPNProtocols: ['h2'] });
+  const random = randomFrom(seed);
+  for (let round = 0; round < 20_000; round++) {
+    const copy = Buffer.from(bytes);
+    for (let changes = 1 + random(3); changes > 0; changes--)
+      copy[5 + random(copy.length - 5)] = random(256);
+    const { kind } = readFirstBytes(copy);
+    assert.equal(kind, 'hello');
+  }
+});
+
+test('subjects are written as RFC 2253 has it', () => {
+  assert.equal(distinguishedName('C=DE\nO=Example\\, Inc.\nCN=me'), 'CN=me,O=Example\\, Inc.,C=DE');
+  assert.equal(distinguishedName('O=us\nCN=me + UID=7'), 'CN=me+UID=7,O=us');
+  assert.equal(distinguishedName('CN=Jürgen'), 'CN=J\\C3\\BCrgen');
+});
