@@ -8,10 +8,13 @@ export interface PemBlock {
 }
 
 const begin = '-----BEGIN ';
+/** Each is looked for to the end of the file. */
+const brokenMax = 100;
 
 export function readPemBlocks(bytes: Buffer): PemBlock[] {
   const all = bytes.toString('latin1');
   const blocks: PemBlock[] = [];
+  let broken = 0;
   for (let at = all.indexOf(begin); at !== -1; at = all.indexOf(begin, at)) {
     const labelEnd = all.indexOf('-----', at + begin.length);
     if (labelEnd === -1) break;
@@ -19,8 +22,11 @@ export function readPemBlocks(bytes: Buffer): PemBlock[] {
     const end = `-----END ${label}-----`;
     const textEnd = all.indexOf(end, labelEnd);
     // A block that is cut off: what follows may be whole.
-    if (textEnd === -1) at = labelEnd;
-    else {
+    if (textEnd === -1) {
+      broken += 1;
+      if (broken > brokenMax) break;
+      at = labelEnd;
+    } else {
       blocks.push({ label, text: `${all.slice(at, textEnd + end.length)}\n` });
       at = textEnd + end.length;
     }

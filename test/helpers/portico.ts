@@ -35,6 +35,8 @@ export interface PorticoProcess {
 export interface PorticoOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** The config file has a bind. */
+  readonly ownBind?: boolean;
   /** Default 20,000. */
   readonly readyMs?: number;
 }
@@ -45,7 +47,8 @@ export async function startPortico(
   args: readonly string[],
   options: PorticoOptions = {},
 ): Promise<PorticoProcess> {
-  const bind = args.some((arg) => /^(-b|--bind)/.test(arg)) ? [] : ['--bind', '127.0.0.1:0'];
+  const hasBind = options.ownBind || args.some((arg) => /^(-b|--bind)/.test(arg));
+  const bind = hasBind ? [] : ['--bind', '127.0.0.1:0'];
   const program = spawnPortico(t, [...bind, ...args], options);
   const [, url] = await program.logged(/Listening at: (https?:\/\/[^\s,]+)/, {
     deadlineMs: options.readyMs ?? 20_000,

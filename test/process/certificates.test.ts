@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -82,6 +84,15 @@ function connected(port: number): Promise<TLSSocket> {
     client.once('error', fail);
     client.once('secureConnect', () => done(client));
   });
+}
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
 }
 
 /** Until this certificate is presented. */
@@ -356,4 +367,35 @@ test('a key that only root can read serves edges of another user', {
   assert.equal(await presented(portico.port), 'DNS:root.test');
   const { pid } = (await status({ runtimeDir: env.PORTICO_RUNTIME_DIR })).edges[0]!;
   assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Uid:\t(?!0\t)/m);
+});
+
+test('a reload makes https:// of an address that was plain, and new certificates come and go', async (t) => {
+  const { dir } = await files(t, 'a.test');
+  write(dir, 'b', await makePair(['b.test']));
+  const portOf = await freePort();
+  const configure = (changes: object) =>
+    writeFileSync(
+      join(dir, 'portico.config.json'),
+      JSON.stringify({ app, workers: 1, bind: [`127.0.0.1:${portOf}`], ...changes }),
+    );
+  configure({});
+  const portico = await startPortico(t, [], { cwd: dir, ownBind: true });
+  const reload = async () => {
+    const from = portico.log().length;
+    portico.signal('SIGHUP');
+    await portico.logged(/Reloaded: generation/, { from });
+    return portico.log().slice(from);
+  };
+  assert.equal((await fetch(portico.origin)).status, 200);
+  const bind = [`https://127.0.0.1:${portOf}`];
+  configure({ bind, certfile: 'a.pem', keyfile: 'a.key' });
+  assert.match(await reload(), /Listening at: https:/);
+  assert.equal(await presented(portico.port), 'DNS:a.test');
+  assert.match((await status(portico)).binds[0]!.url, /^https:/);
+  configure({ bind, tls: { certificates: [{ cert: 'b.pem', key: 'b.key' }] } });
+  assert.doesNotMatch(await reload(), /Listening at/);
+  assert.equal(await presented(portico.port, 'a.test'), 'DNS:b.test');
+  configure({});
+  await reload();
+  assert.equal((await fetch(portico.origin)).status, 200);
 });

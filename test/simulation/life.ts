@@ -239,7 +239,10 @@ function randomConfig(random: Dice, version: number): Config {
   return testConfig({
     env,
     cacheBytes: version % 4 === 3 ? 0 : 1024 ** 2,
-    bind: ports.map((port) => ({ kind: 'tcp', host: '127.0.0.1', port, tls: false }) as const),
+    bind: ports.map(
+      (port) =>
+        ({ kind: 'tcp', host: '127.0.0.1', port, tls: (version + port) % 3 === 0 }) as const,
+    ),
     workers: random.between(1, 6),
     edges: random.pick([1, 1, 2]),
     preload: random.chance(0.3),

@@ -157,8 +157,9 @@ export function finishReload(turn: Turn, problems: readonly string[]): void {
     turn,
     sockets.filter(({ key }) => !wanted.has(key)),
   );
+  const switched = switchSchemes(turn, next.config);
   turn.actions.push({ kind: 'adopt', config: next.config });
-  for (const { url } of reload.added) log(turn, 'info', `Listening at: ${url}`);
+  for (const { url } of [...reload.added, ...switched]) log(turn, 'info', `Listening at: ${url}`);
   if (problems.length === 0) log(turn, 'info', `Reloaded: generation ${next.number} serves`);
   else log(turn, 'error', `Generation ${next.number} serves only in part:`);
   for (const problem of problems) log(turn, 'error', problem);
@@ -218,6 +219,28 @@ function keepFixed(turn: Turn, old: Config, loaded: Config): Config {
   if (changed.length === 0) return loaded;
   log(turn, 'warning', `Only a restart changes ${changed.join(', ')}: kept as before`);
   return { ...loaded, ...Object.fromEntries(changed.map((name) => [name, old[name]])) };
+}
+
+/** http:// became https:// at the same address, or the other way: the socket stays bound, and the kernel
+ *  keeps who connects in the moment in which no edge accepts there. */
+function switchSchemes(turn: Turn, config: Config): readonly PublicSocket[] {
+  const wanted = new Map(keyed(config.bind).map(({ key, address }) => [key, address.tls]));
+  const switched: PublicSocket[] = [];
+  const sockets = turn.state.sockets.map((socket) => {
+    const { address, key, url } = socket;
+    const tls = wanted.get(key);
+    if (address.kind !== 'tcp' || tls === undefined || tls === address.tls) return socket;
+    const scheme = tls ? 'https:' : 'http:';
+    const next = { key, address: { ...address, tls }, url: url.replace(/^https?:/, scheme) };
+    switched.push(next);
+    return next;
+  });
+  set(turn, { sockets });
+  for (const { key, address } of switched) {
+    tellEdges(turn, { type: 'unlisten', key });
+    tellEdges(turn, { type: 'listen', key, address });
+  }
+  return switched;
 }
 
 function dropSockets(turn: Turn, dropped: readonly PublicSocket[]): void {
