@@ -2,7 +2,7 @@
 
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { modernCiphers } from './ciphers.ts';
+import { cipherList } from './ciphers.ts';
 
 export interface ContextSettings {
   /** null = Portico's own. */
@@ -38,7 +38,7 @@ export function createContext(
   return createSecureContext({
     cert: pairs.map(({ certPem }) => certPem),
     key: pairs.map(({ keyPem }) => keyPem),
-    ciphers: ciphers ?? modernCiphers,
+    ciphers: cipherList(ciphers),
     honorCipherOrder: true,
     ecdhCurve: knownCurves(),
     minVersion: tlsMinVersion,
@@ -47,6 +47,7 @@ export function createContext(
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
     // The same in all contexts: a session is resumed on another connection of any edge.
     sessionIdContext: 'portico',
-    ...(caPem === null ? {} : { ca: caPem }),
+    // None, where none are given: by default all public CAs could vouch for clients.
+    ca: caPem ?? [],
   });
 }

@@ -56,8 +56,8 @@ export async function makePair(
   return { certPem: pem, keyPem };
 }
 
-export async function makeCaPair(name: string): Promise<MadePair> {
-  const key = await makeKeyPair();
+export async function makeCaPair(name: string, kind: KeyKind = 'ecdsa'): Promise<MadePair> {
+  const key = await makeKeyPair(kind);
   const { pem } = await makeCa({ key, name, nowMs: Date.now(), lifetimeMs: 90 * dayMs });
   return { certPem: pem, keyPem: keyToPem(key.privateKey) };
 }

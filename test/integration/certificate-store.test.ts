@@ -96,7 +96,7 @@ test('where unknown names are refused, a client without a name still gets the de
 });
 
 test('an RSA and an ECDSA certificate stand side by side for a name, each with its chain', async (t) => {
-  const [rsaCa, ecCa] = [await makeCaPair('RSA side'), await makeCaPair('EC side')];
+  const [rsaCa, ecCa] = [await makeCaPair('RSA side', 'rsa'), await makeCaPair('EC side')];
   const withChain = async (kind: 'rsa' | 'ecdsa', issuer: typeof rsaCa) => {
     const made = await pair(['a.test'], { key: kind, issuer });
     return { ...made, certPem: made.certPem + issuer.certPem };
@@ -153,6 +153,19 @@ test('TLS 1.1 is not spoken, TLS 1.2 unless it is switched off; ciphers are mode
   const ciphers = 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256';
   const { cipher } = await ask('a.test', { maxVersion: 'TLSv1.2', ciphers });
   assert.equal(cipher, 'ECDHE-ECDSA-AES128-GCM-SHA256');
+  // A list of somebody's own is of TLS 1.2, unless it names those of TLS 1.3.
+  store.configure({ ...settings, ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' }, [certificate]);
+  assert.equal(
+    (await ask('a.test', { maxVersion: 'TLSv1.2' })).cipher,
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+  );
+  assert.equal((await ask('a.test')).cipher, 'TLS_AES_128_GCM_SHA256');
+  store.configure({ ...settings, ciphers: 'TLS_CHACHA20_POLY1305_SHA256' }, [certificate]);
+  assert.equal((await ask('a.test')).cipher, 'TLS_CHACHA20_POLY1305_SHA256');
+  assert.match(
+    (await ask('a.test', { maxVersion: 'TLSv1.2' })).names ?? '',
+    /PROTOCOL|VERSION|ALERT|HANDSHAKE/,
+  );
   store.configure({ ...settings, tlsMinVersion: 'TLSv1.3' }, [certificate]);
   assert.match(
     (await ask('a.test', { maxVersion: 'TLSv1.2' })).names ?? '',
