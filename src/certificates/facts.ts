@@ -18,7 +18,7 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
   return {
     names: certificateNames(certificate),
     issuer: shortName(certificate.issuer),
-    key: keyText(certificate.publicKey),
+    key: keyOf(certificate),
     notBeforeMs: Date.parse(certificate.validFrom),
     notAfterMs: Date.parse(certificate.validTo),
   };
@@ -61,6 +61,15 @@ const curves: Readonly<Record<string, string>> = {
   secp384r1: 'P-384',
   secp521r1: 'P-521',
 };
+
+/** OpenSSL reads certificates with keys that it can't use. */
+function keyOf(certificate: X509Certificate): string {
+  try {
+    return keyText(certificate.publicKey);
+  } catch {
+    return 'of a kind that is not known here';
+  }
+}
 
 function keyText(key: X509Certificate['publicKey']): string {
   const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};

@@ -61,7 +61,7 @@ export async function inspectCertificate(certificate: X509Certificate): Promise<
     issuerName,
     hasAlternativeNames: certificate.subjectAltName !== undefined,
     serial: certificate.serialNumber,
-    keyBits: certificate.publicKey.asymmetricKeyDetails?.modulusLength ?? null,
+    keyBits: keyBits(certificate),
     signature: signatures[algorithm] ?? algorithm,
     fingerprint256: certificate.fingerprint256,
     isCa: certificate.ca,
@@ -78,6 +78,15 @@ function short(name: string): string {
 
 function oneLine(name: string): string {
   return name.replaceAll('\n', ', ');
+}
+
+function keyBits(certificate: X509Certificate): number | null {
+  try {
+    return certificate.publicKey.asymmetricKeyDetails?.modulusLength ?? null;
+  } catch {
+    // A key of a kind that OpenSSL does not know.
+    return null;
+  }
 }
 
 function isSelfSigned(certificate: X509Certificate): boolean {

@@ -117,6 +117,7 @@ function leafObjections(leaf: CertificateReport): string[] {
     found.push('It is not meant for servers: its extended key usage lacks serverAuth.');
   // Apple's rule since 2019, for every CA, also one's own.
   if (days > 825) found.push(`It is valid for ${days} days: Apple's systems take 825 at most.`);
-  if (/^Ed/.test(leaf.key)) found.push(`Browsers do not know ${leaf.key} keys in certificates.`);
+  if (!/^(RSA|ECDSA)/.test(leaf.key))
+    found.push(`Browsers know RSA and ECDSA keys only; this one is ${leaf.key}.`);
   return found;
 }

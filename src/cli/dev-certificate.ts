@@ -8,8 +8,8 @@ import { type Log, openLog } from '../telemetry/log.ts';
 import { devPlace, noPlace } from './cert/dev-place.ts';
 import type { LoadedApart } from './load-apart.ts';
 
-/** Well below the 30 days that are left when it is renewed; a laptop sleeps through many of these. */
-const lookEveryMs = 3_600_000;
+/** Three small files are read: also what another start has just put there without this one's names is noticed. */
+const lookEveryMs = 60_000;
 /** Interfaces of containers come by the dozen. */
 const addressesMax = 16;
 

@@ -15,7 +15,8 @@ export function certificateFiles(config: Certificates): readonly CertificateFile
 
 /** Said at the start: with Gunicorn, a certfile alone makes TLS of every bind. */
 export function idleCertificates({ bind, ...config }: Config): string | null {
-  const isIdle = certificateFiles(config).length > 0 && bind.every((address) => !address.tls);
+  const hasCertificate = config.tls.dev || certificateFiles(config).length > 0;
+  const isIdle = hasCertificate && bind.every((address) => !address.tls);
   return isIdle
     ? 'There is a certificate, but no bind begins with https://: nobody gets to see it'
     : null;

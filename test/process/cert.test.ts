@@ -158,7 +158,10 @@ test('cert inspect names what is wrong with a file', needs('openssl'), async (t)
   const { cwd } = await files(t);
   const shown = async (...args: string[]) =>
     (await portico(['cert', 'inspect', ...args], { cwd })).stdout;
-  assert.match(await shown('leaf.pem'), /INCOMPLETE[\s\S]*- Its issuer is not there/);
+  assert.match(
+    await shown('leaf.pem'),
+    /complete +NO: the issuer Test CA is neither there nor known[\s\S]*- Its issuer is not there/,
+  );
   assert.match(await shown('chain.pem'), /- It leads to a root that this system does not trust\./);
   assert.match(await shown('leaf.pem', 'other.pem'), /does NOT FIT/);
   assert.match(await shown('ca.pem'), /- It is a CA, not the certificate of a server/);
@@ -197,7 +200,7 @@ test('cert inspect names what is wrong with a file', needs('openssl'), async (t)
   ])
     assert.match(bad, line);
   await make('ed.pem', '-newkey', 'ed25519', '-subj', '/CN=x.test', '-days', '9');
-  assert.match(await shown(ssl.path('ed.pem')), /Browsers do not know Ed25519/);
+  assert.match(await shown(ssl.path('ed.pem')), /this one is Ed25519/);
 });
 
 test('cert inspect opens DER, PKCS#12 and encrypted keys', needs('openssl'), async (t) => {
@@ -260,12 +263,12 @@ test('every failure of cert inspect is a sentence', async (t) => {
     [[], /needs a file, or HOST:PORT/],
     [['missing.pem'], /There is no file missing\.pem/],
     [['text.txt'], /text\.txt holds no certificate/],
-    [['broken.pem'], /broken\.pem: certificate 1 is damaged/],
+    [['broken.pem'], /certificate 1 in broken\.pem is damaged/],
     [['key.pem'], /key\.pem holds no certificate/],
-    [['large.pem'], /larger than any certificate file/],
+    [['large.pem'], /large\.pem is larger than/],
     [['dir.d'], /dir\.d is not a file/],
     [['leaf.pem', 'ca.pem'], /ca\.pem holds no key/],
-    [['leaf.pem', 'no-key.pem'], /There is no file no-key\.pem/],
+    [['leaf.pem', 'no-key.pem'], /there is no file no-key\.pem/],
     [['leaf.pem', 'key.pem', 'third'], /Unexpected argument "third"/],
     [['something'], /neither a file that is there, nor HOST:PORT/],
     [['localhost:99999'], /neither a file that is there, nor HOST:PORT/],
@@ -288,6 +291,17 @@ test('every failure of cert inspect is a sentence', async (t) => {
     (await portico(['cert', '--help'], { cwd })).stdout,
     /portico cert inspect HOST:PORT/,
   );
+});
+
+test('a certificate with a key of an unknown kind is shown none the less', async (t) => {
+  const { cwd } = await files(t);
+  const der = Buffer.from(new X509Certificate(readFileSync(join(cwd, 'leaf.pem'))).raw);
+  // id-ecPublicKey becomes an OID that is nobody's.
+  der[der.indexOf(Buffer.from('06072a8648ce3d0201', 'hex')) + 8] = 0x7f;
+  writeFileSync(join(cwd, 'odd.cer'), der);
+  const ran = await portico(['cert', 'inspect', 'odd.cer', 'key.pem'], { cwd });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stdout, /key +of a kind that is not known here[\s\S]*does NOT FIT/);
 });
 
 test('names cannot move the cursor of a terminal', async (t) => {

@@ -177,6 +177,14 @@ test('what others could have written stops the start, with the reason', async (t
   );
 });
 
+test('--tls dev beside plain binds alone is warned of', async (t) => {
+  const { env } = place(t);
+  const args = ['--tls', 'dev', '--bind', '127.0.0.1:8000', '--check-config', app];
+  const ran = await portico(args, { cwd: tempDir(t), env });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /no bind begins with https:\/\//);
+});
+
 test('--tls dev alone makes https of the default bind', async (t) => {
   const { env } = place(t);
   const cwd = tempDir(t);

@@ -1,6 +1,6 @@
 // portico cert inspect: what is in a certificate file, or what a server sends.
 
-import type { X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { inspectCertificate } from '../../certificates/inspect.ts';
 import { judgeChain, objections, type Seen } from '../../certificates/judge.ts';
@@ -55,10 +55,19 @@ async function inspectFile(
       ? null
       : {
           place,
-          fits: key === null ? null : certificates[0]!.checkPrivateKey(key),
+          fits: key === null ? null : fits(certificates[0]!, key),
           problem: keyProblem,
         };
   return inspected(path, certificates, { server: null, host: null, key: keyAnswer });
+}
+
+function fits(certificate: X509Certificate, key: KeyObject): boolean {
+  try {
+    return certificate.checkPrivateKey(key);
+  } catch {
+    // A key of a kind that OpenSSL does not know.
+    return false;
+  }
 }
 
 async function inspectServer(

@@ -82,11 +82,12 @@ function validityText({ notBeforeMs, notAfterMs }: CertificateReport, nowMs: num
   return `${span}: ${days(notAfterMs - nowMs)} left`;
 }
 
-function chainLines({ facts, roots, rootName, key }: Inspection): string[] {
+function chainLines({ facts, reports, roots, rootName, key }: Inspection): string[] {
   const { strangers, isOrdered, isTrusted } = facts;
+  const missing = reports.at(-1)!.issuerName;
   const leads =
     rootName === null
-      ? 'INCOMPLETE: the issuer of the last one is not there'
+      ? `NO: the issuer ${missing} is neither there nor known to this system`
       : `leads to ${rootName}`;
   return [
     'Chain',

@@ -3,6 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as tls from 'node:tls';
+import { readPemBlocks } from '../../certificates/pem.ts';
 
 export interface Roots {
   readonly certificates: readonly X509Certificate[];
@@ -41,10 +42,7 @@ export function systemRoots(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): 
 
 function readBundle(path: string): X509Certificate[] {
   try {
-    const blocks = readFileSync(path, 'latin1').match(
-      /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g,
-    );
-    return parsed(blocks ?? []);
+    return parsed(readPemBlocks(readFileSync(path)).map(({ text }) => text));
   } catch {
     return [];
   }
