@@ -30,6 +30,8 @@ export function giveAcmeStorage(
     }
     const stat = lstatSync(acmeStorage);
     if (!stat.isDirectory()) return problem('it is not a directory');
+    const closed = closedAbove(acmeStorage);
+    if (closed !== null) return problem(`other users cannot pass through ${closed} (chmod o+x)`);
     if (stat.uid === identity.uid) return [];
     // Only what is root's alone is walked: where somebody else may write, a file of root's may be
     // linked to.
@@ -60,6 +62,14 @@ function isRootsPath(path: string): boolean {
   const isRoots =
     stat === undefined || (stat.uid === 0 && stat.isDirectory() && isClosed(stat.mode));
   return isRoots && (dirname(path) === path || isRootsPath(dirname(path)));
+}
+
+/** A directory on the way that only root may enter; null = none. Groups are not looked at: whoever has
+ *  set them up knows that he did. */
+function closedAbove(path: string): string | null {
+  const above = dirname(path);
+  if (above === path) return null;
+  return (lstatSync(above).mode & 0o011) === 0 ? above : closedAbove(above);
 }
 
 /** Nobody but the owner can rename what is in it. */

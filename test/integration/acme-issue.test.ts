@@ -1,11 +1,11 @@
 // Certificates from Pebble: both kinds of challenge, renewal, accounts, failures that it can inject.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { keyToPem, makeKeyPair } from '../../src/certificates/keys.ts';
-import { startAcme, startResponders } from '../helpers/acme.ts';
+import { startAcme, startResponders, temporaryDirectory } from '../helpers/acme.ts';
 import { needs } from '../helpers/need.ts';
 import { startPebble } from '../helpers/pebble.ts';
 
@@ -217,3 +217,22 @@ test('a CA whose https nobody vouches for is not talked to', pebbleIsThere, asyn
   await running.until('failure', () => running.acme.status()[0]?.lastError);
   assert.match(running.acme.status()[0]!.lastError!, /no trusted CA has signed.*acmeCaFile/);
 });
+
+test(
+  'a directory that cannot be used is named, and used once it can be',
+  pebbleIsThere,
+  async (t) => {
+    const ports = await startResponders(t);
+    const pebble = await startPebble(t, ports);
+    const acmeStorage = join(temporaryDirectory(t), 'acme');
+    writeFileSync(acmeStorage, 'a file');
+    const running = await startAcme(t, pebble, { acmeStorage });
+    ports.answers = running.acme.challenges;
+    assert.equal(running.served('one.example')?.checkHost('one.example'), 'one.example');
+    const line = running.logged.find((text) => text.startsWith('error ACME'));
+    assert.match(line!, /the directory cannot be used: .*acme.*ACME_STORAGE/);
+    rmSync(acmeStorage);
+    await running.acme.configure({ ...running.settings });
+    await running.issued('one.example');
+  },
+);

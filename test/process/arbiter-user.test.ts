@@ -10,11 +10,12 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { giveAcmeStorage } from '../../src/arbiter/acme-storage.ts';
 import { giveLogFiles } from '../../src/arbiter/log-files.ts';
@@ -179,6 +180,11 @@ test("--user: ACME's directory is made, and what root has left in it given away"
   const acmeStorage = join(tempDir(t), 'state', 'acme');
   const config = { acme: ['one.example'], acmeStorage };
   assert.deepEqual(giveAcmeStorage({ ...config, acme: [] }, identity), []);
+  const home = dirname(dirname(acmeStorage));
+  chmodSync(home, 0o700);
+  assert.match(giveAcmeStorage(config, identity)[0]!, /cannot pass through .* \(chmod o\+x\)/);
+  chmodSync(home, 0o711);
+  rmSync(dirname(acmeStorage), { recursive: true });
   assert.equal(existsSync(acmeStorage), false, 'nothing is made where ACME is off');
   assert.deepEqual(giveAcmeStorage(config, identity), []);
   const owner = (path: string) => statSync(path).uid;

@@ -35,7 +35,7 @@ const visitsMax = 16;
 /** A stand-in is for the minutes until the first certificate is there; or for as long as that fails. */
 const standInMs = 365 * 86_400_000;
 /** After the disk has failed. */
-const faultMs = 30_000;
+const faultMs = 10_000;
 const closeMs = 2_000;
 
 interface Kept {
@@ -142,7 +142,7 @@ export class Acme {
     try {
       await this.ca.storage.prepare();
     } catch (error) {
-      this.complain(asAcmeError(error).message);
+      this.complain(asAcmeError(error, 'ACME_STORAGE').message);
     }
     for (const host of fresh) {
       // What can't be read is looked at again by the visits, and complained of there.
@@ -225,10 +225,12 @@ export class Acme {
   private async visit(kept: Kept): Promise<void> {
     let againMs = faultMs;
     try {
+      // It may have been mounted, or given to us, since.
+      if (kept.fault !== '') await this.ca.storage.prepare();
       againMs = await kept.keeper.visit();
       kept.fault = '';
     } catch (error) {
-      const { message, remedy } = asAcmeError(error);
+      const { message, remedy } = asAcmeError(error, 'ACME_STORAGE');
       if (kept.fault !== message) this.complain(`${kept.keeper.host}: ${message}. ${remedy}`);
       kept.fault = message;
     }

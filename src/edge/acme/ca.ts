@@ -1,7 +1,7 @@
 // One certificate authority as it is configured: its part of the storage, the way to it, our account there.
 
 import { type AccountRecord, isForgotten, openAccount, updateContact } from './account.ts';
-import { AcmeError } from './acme-error.ts';
+import { type AcmeCode, AcmeError } from './acme-error.ts';
 import { AcmeClient } from './client.ts';
 import { plain } from './problem.ts';
 import { openWire, type Wire } from './request.ts';
@@ -112,12 +112,12 @@ export class Ca {
 }
 
 /** What is thrown, as one line and what to do; errors of the system are those of the storage. */
-export function asAcmeError(error: unknown): AcmeError {
+export function asAcmeError(error: unknown, otherwise: AcmeCode = 'ACME_NONSENSE'): AcmeError {
   if (error instanceof AcmeError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (typeof code === 'string' && /^E[A-Z]+$/.test(code))
     return new AcmeError('ACME_STORAGE', `the directory cannot be used: ${message}`, {
       cause: error,
     });
-  return new AcmeError('ACME_NONSENSE', message, { cause: error });
+  return new AcmeError(otherwise, message, { cause: error });
 }

@@ -73,6 +73,8 @@ export class NameKeeper {
       if (held === null)
         log.warning(`the kept certificate for ${this.host} cannot be used: it is had anew`);
       else if (held.life.notAfterMs > now() || this.held === null) {
+        if (this.held !== null && this.phase !== 'obtaining')
+          log.info(`took up the certificate for ${this.host} that another instance has got`);
         this.held = held;
         onPair(pair);
       }

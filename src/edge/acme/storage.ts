@@ -11,8 +11,8 @@
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { ownDirectory } from '../kept-builds/store.ts';
 import type { AccountRecord } from './account.ts';
 import type { AcmeCode } from './acme-error.ts';
@@ -67,6 +67,8 @@ export class AcmeStorage {
 
   /** Makes the directories. Throws where they are another's or can't be made. */
   async prepare(): Promise<void> {
+    // The way to it stays passable for edges that will run as another user.
+    await mkdir(dirname(this.dir), { recursive: true, mode: 0o755 });
     for (const path of [
       this.dir,
       join(this.dir, 'challenges'),
