@@ -127,7 +127,14 @@ test(
   'several edges make one order, and one that is killed comes back with the certificate',
   pebbleIsThere,
   async (t) => {
-    const instance = await start(t, ['one.example'], ['--edges', '2']);
+    const instance = await start(
+      t,
+      ['one.example'],
+      [
+        // A redirect is not in the CA's way.
+        ...['--edges', '2', '--redirect-https', '308', '--acme-challenges', 'http-01'],
+      ],
+    );
     const first = await issued(instance.tlsPort, 'one.example');
     const pid = /^edge 1 +(\d+)/m.exec(status(instance))![1]!;
     process.kill(Number(pid), 'SIGKILL');

@@ -143,9 +143,7 @@ export class NameKeeper {
   /** The operator has changed something: a try that was put off is made now, once, unless the CA
    *  itself asked for patience or the last one is only just over. */
   hurry(): void {
-    const { lastError = null, lastTryMs = 0 } = this.state ?? {};
-    const agoMs = Math.abs(this.options.now() - lastTryMs);
-    this.isHurried = lastError?.code !== 'ACME_RATE_LIMITED' && agoMs > hurryLeastMs;
+    this.isHurried = (this.state?.failures ?? 0) > 0;
   }
 
   status(): AcmeNameStatus {
@@ -180,7 +178,12 @@ export class NameKeeper {
   }
 
   private mayTryNow(): boolean {
-    return this.isHurried || mayTry(this.state?.nextTryMs ?? 0, this.options.now());
+    const { nextTryMs = 0, lastTryMs = 0, lastError = null } = this.state ?? {};
+    const nowMs = this.options.now();
+    if (mayTry(nextTryMs, nowMs)) return true;
+    // All edges are hurried: the first one's try counts for the others.
+    const isOver = Math.abs(nowMs - lastTryMs) > hurryLeastMs;
+    return this.isHurried && isOver && lastError?.code !== 'ACME_RATE_LIMITED';
   }
 
   /** Another instance may have renewed it. */
@@ -196,13 +199,11 @@ export class NameKeeper {
     const lastTryMs = now();
     try {
       const signed = await this.order(lock);
+      const done = { failures: 0, nextTryMs: 0, lastError: null, lastTryMs };
+      // The former certificate's window first: if this process ends here, the new one must not seem due.
+      await ca.storage.keepState(this.host, { ...done, window: null, nextLookMs: 0 });
       await ca.storage.keepCertificate(this.host, signed);
-      const done = { failures: 0, nextTryMs: 0, lastError: null, window: null, nextLookMs: 0 };
-      this.state = await ca.storage.keepState(this.host, {
-        ...done,
-        lastTryMs,
-        obtainedMs: now(),
-      });
+      this.state = await ca.storage.keepState(this.host, { obtainedMs: now() });
       await this.load();
       const until = new Date(this.held!.life.notAfterMs).toISOString();
       log.info(`got a certificate for ${this.host}, valid until ${until}`);

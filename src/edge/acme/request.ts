@@ -1,6 +1,6 @@
 // One request to a CA, whose answers are hostile: https only, verified, limited in time and size, redirects not followed.
 
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { AcmeError } from './acme-error.ts';
@@ -50,8 +50,6 @@ export function openWire({ extraCa, userAgent, timeoutMs, signal }: WireOptions)
       new Promise((done, fail) => {
         const target = checkedUrl(url);
         const { method, body, accept } = asking;
-        const unreachable = (why: string, cause?: unknown) =>
-          fail(new AcmeError('ACME_UNREACHABLE', `${target.host} ${why}`, { cause }));
         const limits = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
         const sent = request(target, {
           method,
@@ -60,54 +58,51 @@ export function openWire({ extraCa, userAgent, timeoutMs, signal }: WireOptions)
           headers: {
             'User-Agent': userAgent,
             ...(accept === undefined ? {} : { Accept: accept }),
-            ...(body === undefined
-              ? {}
-              : {
-                  'Content-Type': 'application/jose+json',
-                  'Content-Length': Buffer.byteLength(body),
-                }),
+            ...(body === undefined ? {} : bodyFields(body)),
           },
         });
-        const onError = (error: NodeJS.ErrnoException): void => {
-          if (signal.aborted) unreachable('was not waited for: Portico is stopping', error);
-          else if (limits.aborted)
-            unreachable(`did not answer within ${timeoutMs / 1000} s`, error);
-          else unreachable(`cannot be asked: ${reasonOf(error)}`, error);
+        const onError = (cause: NodeJS.ErrnoException): void => {
+          const why = signal.aborted
+            ? 'was not waited for: Portico is stopping'
+            : limits.aborted
+              ? `did not answer within ${timeoutMs / 1000} s`
+              : `cannot be asked: ${reasonOf(cause)}`;
+          fail(new AcmeError('ACME_UNREACHABLE', `${target.host} ${why}`, { cause }));
         };
         sent.on('error', onError);
         sent.on('response', (response) => {
-          const chunks: Buffer[] = [];
-          let bytes = 0;
           response.on('error', onError);
-          response.on('data', (chunk: Buffer) => {
-            bytes += chunk.length;
-            chunks.push(chunk);
-            if (bytes <= answerBytesMax) return;
-            fail(
-              new AcmeError(
-                'ACME_NONSENSE',
-                `${target.host} sent more than ${answerBytesMax} bytes`,
-              ),
-            );
-            sent.destroy();
-          });
-          response.on('end', () => {
-            const { statusCode: status = 0, headers } = response;
-            const text = Buffer.concat(chunks).toString('utf8');
-            if (status >= 300 && status < 400)
-              fail(
-                new AcmeError(
-                  'ACME_NONSENSE',
-                  `${target.host} redirects (${status}), which is not followed`,
-                ),
-              );
-            else done({ status, headers, text });
+          collect(response, (answer) => {
+            if (typeof answer !== 'string') done(answer);
+            else fail(new AcmeError('ACME_NONSENSE', `${target.host} ${answer}`));
           });
         });
         sent.end(body);
       }),
     close: () => agent.destroy(),
   };
+}
+
+function bodyFields(body: string) {
+  return { 'Content-Type': 'application/jose+json', 'Content-Length': Buffer.byteLength(body) };
+}
+
+/** Calls back with the answer, or with what is wrong with it. */
+function collect(response: IncomingMessage, done: (answer: Answer | string) => void): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    chunks.push(chunk);
+    if (bytes <= answerBytesMax) return;
+    done(`sent more than ${answerBytesMax} bytes`);
+    response.destroy();
+  });
+  response.on('end', () => {
+    const { statusCode: status = 0, headers } = response;
+    if (status >= 300 && status < 400) done(`redirects (${status}), which is not followed`);
+    else done({ status, headers, text: Buffer.concat(chunks).toString('utf8') });
+  });
 }
 
 /** CAs name most of their own addresses; none leads to where no certificate is checked. */
