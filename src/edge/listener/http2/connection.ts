@@ -239,7 +239,7 @@ export class Http2Connection {
     if (this.probeUntilMs !== 0 && nowMs >= this.probeUntilMs) this.giveUp();
     if (this.isStuck(nowMs, options)) this.cut(failure('SEND_TIMEOUT'));
     else if (this.exchanges.size > 0 || nowMs < this.deadlineMs) return;
-    else if (this.phase === 'leaving') this.close();
+    else if (this.phase === 'leaving') this.close(LEAVE_MS);
     else this.leave();
   }
 
@@ -257,7 +257,9 @@ export class Http2Connection {
     if (exchange.ended && !exchange.complete && nowMs - exchange.lastReadMs >= LINGER_MS)
       stream.close(constants.NGHTTP2_NO_ERROR);
     const waiting = stream.writableLength;
-    if (waiting === 0 || waiting !== exchange.waitingBytes) {
+    // An answer that is all given and whose stream does not close waits too, for window or session.
+    const mayWait = waiting > 0 || exchange.ended;
+    if (!mayWait || waiting !== exchange.waitingBytes || exchange.waitingSinceMs === 0) {
       exchange.waitingBytes = waiting;
       exchange.waitingSinceMs = nowMs;
     } else if (nowMs - exchange.waitingSinceMs >= options.sendTimeoutMs)
@@ -313,19 +315,21 @@ export class Http2Connection {
     this.deadlineMs = performance.now() + LEAVE_MS;
     if (session.destroyed || session.closed) return;
     session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
-    session.ping(() => this.close());
+    session.ping(() => {
+      if (!this.isClosing) this.close(LINGER_MS);
+    });
   }
 
-  /** The last GOAWAY; the connection ends when its streams have. */
-  private close(): void {
+  /** The last GOAWAY; the connection ends when its streams have. `graceMs`: for the client to close its
+   *  side then; one that does not answer a PING has little need of it. */
+  private close(graceMs: number): void {
     if (this.phase === 'closed') return;
     if (this.isClosing) {
-      // The client has had LINGER_MS to close its side.
       this.socket.destroy();
       return;
     }
     this.isClosing = true;
-    this.deadlineMs = performance.now() + LINGER_MS;
+    this.deadlineMs = performance.now() + graceMs;
     if (!this.session.destroyed) this.session.close();
   }
 
