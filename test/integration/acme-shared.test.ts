@@ -14,7 +14,7 @@ import {
   startResponders,
   temporaryDirectory,
 } from '../helpers/acme.ts';
-import { type Asked, startFront } from '../helpers/ca-front.ts';
+import { type Asked, json, problem, startFront } from '../helpers/ca-front.ts';
 import { needs } from '../helpers/need.ts';
 import { startPebble } from '../helpers/pebble.ts';
 import type { Owner } from '../helpers/portico.ts';
@@ -189,4 +189,42 @@ test('of many that find a stale lock, one takes it', async (t) => {
     await taken[0]!.check();
     await taken[0]!.release();
   }
+});
+
+test('a reload of all has a failed name tried once, by one of them', async (t) => {
+  const front = await startFront(t, null, ({ path }) =>
+    path === '/dir'
+      ? json(200, {
+          newNonce: `${front.origin}/nonce`,
+          newAccount: `${front.origin}/account`,
+          newOrder: `${front.origin}/order`,
+        })
+      : path === '/account'
+        ? json(201, {}, { Location: `${front.origin}/account/1` })
+        : path === '/nonce'
+          ? json(200, '')
+          : problem(403, 'caa', 'forbidden'),
+  );
+  const first = await startAcme(t, front);
+  const failures = (running: RunningAcme) => running.acme.status()[0]!.failures;
+  await first.until('failure', () => failures(first) === 1);
+  first.jump(75_000);
+  await first.until('another', () => failures(first) === 2);
+  const all = [first];
+  while (all.length < 4) {
+    const next = await startAcme(t, front, first.settings);
+    next.jump(75_000);
+    all.push(next);
+  }
+  for (const running of all) await running.until('same state', () => failures(running) === 2);
+  const tries = () => front.asked.filter(({ path }) => path === '/order').length;
+  assert.equal(tries(), 2);
+  // The next is three minutes away.
+  for (const running of all) running.jump(61_000);
+  await Promise.all(all.map((running) => running.acme.configure({ ...running.settings })));
+  for (const running of all) await running.until('third', () => failures(running) === 3);
+  await Promise.all(all.map((running) => running.acme.configure({ ...running.settings })));
+  for (const running of all)
+    await running.until('rest', () => running.acme.status()[0]!.phase === 'idle');
+  assert.equal(tries(), 3);
 });
