@@ -192,7 +192,7 @@ export class Http2Connection {
   private calm(why: string): void {
     if (this.reason !== null) return;
     this.reason = failure('HTTP2_CALM', why);
-    this.hub.noteAbuse('flood', why, this.facts?.address ?? '');
+    this.noteAbuse('flood', why);
     this.endSession(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
@@ -225,10 +225,14 @@ export class Http2Connection {
     const isFlood = code !== 'ERR_HTTP2_ERROR' || floodErrnos.has(errno ?? 0);
     if (this.reason === null) {
       this.reason = failure(isFlood ? 'HTTP2_CALM' : 'HTTP2_STREAM', error.message);
-      const kind = isFlood ? 'flood' : 'protocol';
-      this.hub.noteAbuse(kind, error.message, this.facts?.address ?? '');
+      this.noteAbuse(isFlood ? 'flood' : 'protocol', error.message);
     }
     return isFlood ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_PROTOCOL_ERROR;
+  }
+
+  private noteAbuse(kind: Http2Abuse, detail: string): void {
+    this.facts ??= clientFacts(this.socket, this.tls, this.isUnix);
+    this.hub.noteAbuse(kind, detail, this.facts?.address ?? '');
   }
 
   /** Ends or answers what has lasted too long, and looks at what the client's bytes were for. */
@@ -286,7 +290,7 @@ export class Http2Connection {
     this.probeUntilMs = 0;
     if (this.reason !== null) return;
     this.reason = failure('HTTP2_STREAM', 'the connection broke the protocol');
-    this.hub.noteAbuse('protocol', 'a frame broke the protocol', this.facts?.address ?? '');
+    this.noteAbuse('protocol', 'a frame broke the protocol');
     this.endSession(constants.NGHTTP2_PROTOCOL_ERROR);
   }
 
