@@ -17,23 +17,8 @@ import { HTTP2_WINDOW_BYTES, LINGER_MS } from '../bounds.ts';
 import { clientFacts } from '../client-facts.ts';
 import type { ConnectionOptions, Hub } from '../hub.ts';
 import { Http2Exchange } from './exchange.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { Guard, handleOf } from './guard.ts';
 
-/** Streams a client may reset before they are answered: a page left while it loads resets all of
- *  its requests. Beyond it is the rapid reset attack (CVE-2023-44487). */
-const RESETS_BURST = 256;
-const RESETS_PER_SECOND = 50;
-/** PING and SETTINGS: each makes us answer. gRPC sends pings with its data, a few a second. */
-const CONTROLS_BURST = 256;
-const CONTROLS_PER_SECOND = 32;
-/** Bytes that carry neither fields nor content: window updates, priorities, frames of unknown types,
- *  the headers of tiny frames. */
-const OVERHEAD_BYTES_BURST = 1024 * 1024;
-const OVERHEAD_BYTES_PER_SECOND = 1024 * 1024;
-/** Of each byte sent or received this much overhead is usual: frames of content, window updates. */
-const OVERHEAD_PER_CONTENT = 4;
-const OVERHEAD_PER_SENT = 1 / 8;
-const OVERHEAD_PER_STREAM_BYTES = 128;
 /** What a session may keep for headers, frames and answers that wait, before it refuses streams. */
 const SESSION_MEGABYTES_MAX = 16;
 /** The largest response head that is sent; the link lets no larger through. */
@@ -57,8 +42,7 @@ export type Http2Abuse = 'flood' | 'protocol';
 export class Http2Connection {
   readonly hub: Hub;
   facts: ClientFacts | null = null;
-  /** Bytes of content and fields that came. */
-  usefulBytes = 0;
+  readonly guard: Guard;
 
   private readonly socket: Socket;
   private readonly session: ServerHttp2Session;
@@ -75,11 +59,6 @@ export class Http2Connection {
   /** Why this end ends the connection. */
   private reason: Failure | null = null;
 
-  private readonly resets: TokenBucket;
-  private readonly controls: TokenBucket;
-  private readonly overhead: TokenBucket;
-  private seenBytes = 0;
-  private seenSentBytes = 0;
   /** The kernel has taken nothing since. */
   private stuckBytes = 0;
   private stuckSinceMs = 0;
@@ -92,9 +71,7 @@ export class Http2Connection {
     this.tls = tls;
     this.isUnix = isUnix;
     this.deadlineMs = nowMs + options.headerTimeoutMs;
-    this.resets = new TokenBucket(RESETS_BURST, RESETS_PER_SECOND, nowMs);
-    this.controls = new TokenBucket(CONTROLS_BURST, CONTROLS_PER_SECOND, nowMs);
-    this.overhead = new TokenBucket(OVERHEAD_BYTES_BURST, OVERHEAD_BYTES_PER_SECOND, nowMs);
+    this.guard = new Guard(nowMs);
     socket.on('error', () => {});
     socket.on('end', () => socket.destroy());
     socket.on('close', () => this.onClosed());
@@ -139,7 +116,7 @@ export class Http2Connection {
     }
     const { hub } = this;
     const asked = readHttp2Request(raw, complete, hub.options().limits);
-    this.usefulBytes += asked.bytes + OVERHEAD_PER_STREAM_BYTES;
+    this.guard.noteFields(asked.bytes);
     if (this.phase === 'fresh') this.phase = 'open';
     const exchange = new Http2Exchange(this, stream, asked, { complete, nowMs: performance.now() });
     this.exchanges.add(exchange);
@@ -169,7 +146,7 @@ export class Http2Connection {
     }
     const { rstCode } = exchange.stream;
     this.settle(exchange, this.reason ?? reasonOf(rstCode));
-    if (!this.resets.take(1, performance.now())) this.calm('more streams were reset than answered');
+    if (!this.guard.mayReset(performance.now())) this.calm('more streams were reset than answered');
   }
 
   settle(exchange: Http2Exchange, reason: Failure | null): void {
@@ -185,7 +162,7 @@ export class Http2Connection {
   // ── limits ──
 
   private onControl(frame: string): void {
-    if (!this.controls.take(1, performance.now())) this.calm(`too many ${frame} frames`);
+    if (!this.guard.mayControl(performance.now())) this.calm(`too many ${frame} frames`);
   }
 
   /** The client makes too much work: GOAWAY with ENHANCE_YOUR_CALM, and the end. */
@@ -271,17 +248,9 @@ export class Http2Connection {
   }
 
   private sweepBytes(nowMs: number): void {
-    const { socket } = this;
-    const read = socket.bytesRead - this.seenBytes;
-    this.seenBytes = socket.bytesRead;
-    const sentBytes = handleOf(socket)?.bytesWritten ?? 0;
-    const sent = sentBytes - this.seenSentBytes;
-    this.seenSentBytes = sentBytes;
     let waiting = 0;
     for (const { stream } of this.exchanges) waiting += stream.readableLength;
-    const allowed = this.usefulBytes * OVERHEAD_PER_CONTENT + waiting + sent * OVERHEAD_PER_SENT;
-    this.usefulBytes = 0;
-    if (!this.overhead.take(Math.max(0, read - allowed), nowMs))
+    if (!this.guard.maySend(this.socket, waiting, nowMs))
       this.calm('too many bytes that carry neither fields nor content');
   }
 
@@ -390,13 +359,4 @@ function sessionOptions(options: ConnectionOptions) {
     maxSessionMemory: SESSION_MEGABYTES_MAX,
     maxSessionInvalidFrames: INVALID_FRAMES_MAX,
   };
-}
-
-interface StreamHandle {
-  readonly bytesWritten?: number;
-  readonly writeQueueSize?: number;
-}
-
-function handleOf(socket: Socket): StreamHandle | null {
-  return (socket as unknown as { _handle: StreamHandle | null })._handle;
 }

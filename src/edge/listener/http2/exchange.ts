@@ -130,7 +130,7 @@ export class Http2Exchange implements SettledExchange {
     this.continueWanted = false;
     this.lastReadMs = this.connection.hub.coarseNowMs + this.connection.hub.sweepMs;
     record.requestBytes += length;
-    this.connection.usefulBytes += length;
+    this.connection.guard.noteContent(length);
     if (this.ended || this.over) this.discard(length);
     else if (bodyBytes > 0 && record.requestBytes > bodyBytes)
       this.fail(failure('BODY_TOO_LARGE', `the content is larger than ${bodyBytes} bytes`));
