@@ -32,6 +32,7 @@ const roots = [
   'index.ts',
   'edge/main.ts',
   'worker/main.ts',
+  'worker/hang-thread.ts',
   'worker/thread.ts',
   'worker/welcome-app.ts',
 ];

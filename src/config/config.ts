@@ -135,6 +135,7 @@ export interface Config {
   readonly maxRequests: number;
   readonly maxRequestsJitter: number;
   readonly timeoutMs: number;
+  readonly hangStack: boolean;
   readonly gracefulTimeoutMs: number;
   readonly user: string | null;
   readonly group: string | null;

@@ -36,6 +36,8 @@ export interface EdgeChannel extends Channel<ToEdge> {
 
 /** A worker lets go of the event loop while the app loads, to notice when nothing more happens. */
 export interface ArbiterChannel extends Channel<FromWorker> {
+  /** Where whole lines may be written while the event loop hangs; null where there is no such place. */
+  readonly fd: number | null;
   ref(): void;
   unref(): void;
 }
@@ -96,7 +98,7 @@ export function channelFromWorker(end: {
       if (message !== null) end.onMessage(message);
     }, end.onGone);
     const ref = (): void => process.channel?.ref();
-    return { ...channel, ref, unref: () => process.channel?.unref() };
+    return { ...channel, fd: null, ref, unref: () => process.channel?.unref() };
   }
   const socket = openDescriptor();
   const reader = createLineReader(lineBytesMax, {
@@ -110,7 +112,8 @@ export function channelFromWorker(end: {
   socket.on('error', () => {});
   socket.once('close', () => end.onGone());
   const channel = lineChannel<FromWorker>(socket);
-  return { ...channel, ref: () => void socket.ref(), unref: () => void socket.unref() };
+  const fd = workerChannelFd;
+  return { ...channel, fd, ref: () => void socket.ref(), unref: () => void socket.unref() };
 }
 
 function openDescriptor(): Socket {

@@ -76,6 +76,7 @@ const fromWorkerShapes: Record<FromWorker['type'], Shape> = {
   ready: { sockets: socketPaths, app: text },
   'boot-failed': { exitCode: bootExit, reason: text },
   heartbeat: { inFlight: count, served: count, rssBytes: count },
+  stuck: { silentMs: count, stack: text },
   retire: { reason: text },
 };
 

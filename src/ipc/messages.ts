@@ -99,6 +99,9 @@ export type FromWorker =
       readonly served: number;
       readonly rssBytes: number;
     }
+  /** The event loop has not turned for so long. `stack`: the frames it is in, one
+   *  line each; '' where that is native code. Sent by a thread beside it. */
+  | { readonly type: 'stuck'; readonly silentMs: number; readonly stack: string }
   /** maxRequests is reached: replace me. */
   | { readonly type: 'retire'; readonly reason: string };
 

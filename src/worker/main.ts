@@ -17,6 +17,7 @@ import {
   enterEnvironment,
   flushCompileCache,
 } from './environment.ts';
+import { watchForHang } from './hang-watch.ts';
 import { heartbeatIntervalMs, startHeartbeat } from './heartbeat.ts';
 import { holdProcess, type StopSignal } from './process-hold.ts';
 import { startThreads } from './threads.ts';
@@ -74,8 +75,18 @@ async function boot(config: Config, assignment: WorkerAssignment): Promise<void>
     setProcessTitle(role, config.module === null ? '' : basename(config.module));
     enterEnvironment(config);
     if (config.preload) enableCompileCache(cacheDirectory(assignment, 'compile-cache'));
+    // Before the app, which may hang while it loads. With threads it is those that hang.
+    if (config.hangStack && config.workerClass !== 'threads' && channel.fd !== null)
+      watchForHang({ timeoutMs: config.timeoutMs, channelFd: channel.fd, log });
     const start = config.workerClass === 'threads' ? startThreads : startSingle;
-    const body = await start({ config, assignment, log, keepAlive: channel, onRetire, onDeath });
+    const body = await start({
+      config,
+      assignment,
+      log,
+      keepAlive: channel,
+      onRetire,
+      onDeath,
+    });
     // The app may have taken so long that this process was told to leave.
     if (state.phase !== 'booting') return;
     if (config.preload) flushCompileCache();

@@ -51,6 +51,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     workerConnections: 100,
     maxRequests: 0,
     maxRequestsJitter: 0,
+    hangStack: false,
     timeoutMs: 30_000,
     gracefulTimeoutMs: 5_000,
     user: null,

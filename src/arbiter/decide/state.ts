@@ -18,6 +18,8 @@ export interface Beat {
   readonly inFlight: number;
   readonly served: number;
   readonly rssBytes: number;
+  /** The place where it has said since that it is stuck. */
+  readonly stuckIn?: string;
 }
 
 interface WorkerBase {

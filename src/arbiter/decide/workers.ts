@@ -58,6 +58,9 @@ export function workerSays(turn: Turn, id: number, message: FromWorker): void {
       putWorker(turn, { ...worker, beat: { atMs: turn.now, inFlight, served, rssBytes } });
       return;
     }
+    case 'stuck':
+      stuck(turn, worker, message);
+      return;
     case 'retire':
       if (worker.phase !== 'serving' || worker.retiring !== null) return;
       log(turn, 'info', `${nameOf('worker', worker)} is to be replaced: ${message.reason}`);
@@ -66,6 +69,21 @@ export function workerSays(turn: Turn, id: number, message: FromWorker): void {
     default:
       unreachable(message);
   }
+}
+
+/** Told before the timeout, and perhaps of an event loop that turns again after all. */
+function stuck(
+  turn: Turn,
+  worker: Worker,
+  { silentMs, stack }: Extract<FromWorker, { type: 'stuck' }>,
+): void {
+  if (worker.phase === 'dying') return;
+  const stuckIn = (stack.split('\n', 1)[0] ?? '').replace(/^ *at /, '') || 'native code';
+  const frames = stack === '' ? ' in native code, of which no stack can be had' : `:\n${stack}`;
+  const name = nameOf('worker', worker);
+  log(turn, 'warning', `${name} has been stuck for ${seconds(silentMs)}${frames}`);
+  if (worker.phase === 'booting' || worker.beat === null) return;
+  putWorker(turn, { ...worker, beat: { ...worker.beat, stuckIn } });
 }
 
 function becomeReady(
@@ -206,12 +224,10 @@ function checkWorker(turn: Turn, worker: Worker): void {
     case 'withdrawing': {
       const silentMs = now - worker.beat.atMs;
       if (silentMs > workerHungMs(config)) {
-        log(
-          turn,
-          'critical',
-          `${name} did not answer for ${seconds(silentMs)}: killing it`,
-          factsOf(worker, now),
-        );
+        log(turn, 'critical', `${name} did not answer for ${seconds(silentMs)}: killing it`, {
+          ...factsOf(worker, now),
+          ...stuckFact(worker),
+        });
         if (worker.phase === 'serving') {
           tellEdges(turn, { type: 'withdraw', workerId: worker.id });
           countFailure(turn, 'worker', worker.slot, now - worker.readyAtMs);
@@ -250,6 +266,10 @@ function factsOf(worker: Worker, now: number): object | null {
   const rssMb = Math.round(rssBytes / 1e6);
   // Under one name: by now, up to a heartbeat later, the numbers are others.
   return { lastHeartbeat: { agoMs: Math.round(now - atMs), inFlight, served, rssMb } };
+}
+
+function stuckFact({ beat }: WorkerIn<'serving' | 'withdrawing'>): object {
+  return beat.stuckIn === undefined ? {} : { stuckIn: beat.stuckIn };
 }
 
 function unreachable(value: never): never {

@@ -1,7 +1,17 @@
 // Settings of the processes: how many, of which kind, how long they live, as whom they run.
 
 import { resolve } from 'node:path';
-import { choice, duration, integer, type Kind, octal, optional, text, Unfit } from '../kinds.ts';
+import {
+  boolean,
+  choice,
+  duration,
+  integer,
+  type Kind,
+  octal,
+  optional,
+  text,
+  Unfit,
+} from '../kinds.ts';
 import { type Setting, setting } from '../setting.ts';
 
 const workersMax = 1024;
@@ -109,6 +119,13 @@ export const processSettings: readonly Setting[] = [
     help: 'Kill a worker whose event loop stands still; 0: never',
     doc: 'It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`.',
     known: 'Gunicorn `timeout`',
+  }),
+  setting('hangStack', {
+    group: 'Processes',
+    kind: boolean,
+    default: true,
+    help: 'Log where in its code a worker hangs, before timeout kills it',
+    doc: 'A thread beside the event loop looks whether it turns, and after five eighths of `timeout` reads its stack. It costs 6 to 11 MB a worker and no time; `--no-hang-stack` does without. Code that is stuck in a native call has no stack to show, nor has worker class `threads`.',
   }),
   setting('gracefulTimeoutMs', {
     key: 'gracefulTimeout',
