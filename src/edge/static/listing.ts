@@ -185,10 +185,11 @@ table { width: 100%; border-collapse: collapse; }
 td { padding: .6rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 td:first-child { overflow-wrap: anywhere; padding-left: 0; }
 td + td { white-space: nowrap; text-align: right; color: var(--soft); font-variant-numeric: tabular-nums; }
+td:last-child { padding-right: 0; }
 a { color: var(--accent); text-decoration: none; }
 a:hover { text-decoration: underline; }
 footer { margin-top: 2rem; color: var(--soft); font-size: .8125rem; }
-@media (max-width: 32rem) { td:nth-child(3) { display: none; } }
+@media (max-width: 32rem) { td:nth-child(3) { display: none; } td:nth-child(2) { padding-right: 0; } }
 `;
 
 const ignoreContent: ExchangeHandler = {
