@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
@@ -208,6 +208,19 @@ test('a client that connects and leaves, as health checks do, is no failure', as
   half.resume();
   await once(half, 'close');
   assert.equal(edge.edge.status().tls?.failures.left, 1);
+  // So is who leaves after a whole ClientHello, however long there is time.
+  const proxy = createServer((own) => {
+    const onwards = connectTcp(edge.tlsPort, '127.0.0.1');
+    onwards.on('error', () => {});
+    own.once('data', (hello) => onwards.end(hello));
+    onwards.resume();
+    own.on('error', () => {});
+    onwards.on('close', () => own.destroy());
+  }).listen(0, '127.0.0.1');
+  t.after(() => proxy.close());
+  await once(proxy, 'listening');
+  await assert.rejects(shake((proxy.address() as AddressInfo).port));
+  await until('the end', () => edge.edge.status().tls?.failures.left === 2);
 });
 
 test('a drain finishes handshakes just begun and does not wait for silent clients', async (t) => {

@@ -302,10 +302,14 @@ class Handshake {
       socket.destroy();
     });
     socket.on('error', () => {});
-    socket.on('close', () => this.end('left', this.stage));
+    // Half-closed is no state to shake hands in.
+    const onGone = (): void => this.end('left', this.stage);
+    socket.once('end', onGone);
+    socket.on('close', onGone);
     socket.on('secure', () => {
       if (this.isOver) return;
       this.isOver = true;
+      socket.off('end', onGone);
       // As Node's own server does: HTTP/2 waits for it.
       (socket as { secureConnecting?: boolean }).secureConnecting = false;
       if (isAcme) {
