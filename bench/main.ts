@@ -11,6 +11,7 @@ import { cpuBetween, sampleTree } from './proc.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { staticScenarios } from './static-scenarios.ts';
 import { staticPeers } from './static-site.ts';
+import { runHandshakes } from './tls.ts';
 
 interface Row extends LoadResult {
   readonly scenario: string;
@@ -71,7 +72,8 @@ async function compare(scenario: Scenario): Promise<Row[][]> {
       (peer.needs === null || has(peer.needs)) &&
       (!scenario.gzip || peer.gzips) &&
       (!scenario.cache || peer.caches) &&
-      (!scenario.http2 || (peer.http2 && has('h2load'))),
+      (!scenario.http2 || (peer.http2 && has('h2load'))) &&
+      (!scenario.tls || (peer.tls && has('openssl'))),
   );
   const runs: { peer: Peer; server: Running; rows: Row[] }[] = [];
   try {
@@ -82,6 +84,7 @@ async function compare(scenario: Scenario): Promise<Row[][]> {
         gzip: scenario.gzip ?? false,
         cache: scenario.cache ?? false,
         http2: scenario.http2 ?? false,
+        tls: scenario.tls ?? false,
       });
       runs.push({ peer, server, rows: [] });
       // Until all code is compiled, and each of many files was asked for twice.
@@ -116,7 +119,8 @@ async function measure(scenario: Scenario, peer: Peer, server: Running): Promise
 }
 
 function runLoad(scenario: Scenario, server: Running, seconds: number): Promise<LoadResult> {
-  const { load } = scenario;
+  const { load, handshakes } = scenario;
+  if (handshakes) return runHandshakes(server.origin, handshakes, seconds);
   if (scenario.http2) return runH2load(server.origin, load, { seconds });
   return runWrk(server.origin, load, { connections: Number(options.connections), seconds });
 }
@@ -129,6 +133,7 @@ async function measureIdle(): Promise<number> {
     gzip: false,
     cache: false,
     http2: false,
+    tls: false,
   });
   try {
     // The heap has grown to its working size before the connections are counted.

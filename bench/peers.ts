@@ -3,10 +3,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { get as getHttp } from 'node:http';
 import { connect } from 'node:http2';
+import { get as getHttps } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nginxTls, porticoTls } from './tls.ts';
 
 export const root = process.cwd();
 export const apps = join(root, 'bench', 'apps');
@@ -24,6 +27,8 @@ export interface Peer {
   readonly needs: string | null;
   /** Compresses on the fly. */
   readonly gzips?: boolean;
+  /** Speaks TLS. */
+  readonly tls?: boolean;
   /** Has a response cache. */
   readonly caches?: boolean;
   /** Speaks HTTP/2 without TLS. */
@@ -38,16 +43,26 @@ export interface StartOptions {
   readonly gzip: boolean;
   readonly cache: boolean;
   readonly http2: boolean;
+  readonly tls: boolean;
 }
 
 export const peers: readonly Peer[] = [
-  { name: 'portico', needs: null, gzips: true, caches: true, http2: true, start: startPortico },
+  {
+    name: 'portico',
+    needs: null,
+    gzips: true,
+    caches: true,
+    http2: true,
+    tls: true,
+    start: startPortico,
+  },
   {
     name: 'nginx → node',
     needs: 'nginx',
     gzips: true,
     caches: true,
     http2: true,
+    tls: true,
     start: startNginx,
   },
   { name: 'haproxy → node', needs: 'haproxy', start: startHaproxy },
@@ -70,7 +85,9 @@ async function startPortico(app: string, options: StartOptions): Promise<Running
   const dir = mkdtempSync(join(tmpdir(), 'portico-bench-'));
   const args = [
     join(root, 'dist', 'main.js'),
-    ...['--bind', `127.0.0.1:${port}`, '--workers', `${options.workers}`, '--keep-alive', '120'],
+    ...['--bind', `${options.tls ? 'https://' : ''}127.0.0.1:${port}`],
+    ...['--workers', `${options.workers}`, '--keep-alive', '120'],
+    ...(options.tls ? porticoTls(dir) : []),
     ...(options.accessLog ? ['--access-logfile', join(dir, 'access.log')] : []),
     ...(options.accessLog ? ['--access-logformat', 'combined'] : []),
     ...(options.cache ? ['--cache', '64m'] : []),
@@ -104,7 +121,8 @@ async function startNginx(app: string, options: StartOptions): Promise<Running> 
        keepalive_timeout 120s; keepalive_requests 100000000; client_max_body_size 10m;
        upstream app { least_conn; keepalive 64; keepalive_requests 100000000;
          ${sockets.map((path) => `server unix:${path} fail_timeout=0;`).join(' ')} }
-       server { listen 127.0.0.1:${port} ${options.http2 ? 'http2' : ''} backlog=2048;
+       server { listen 127.0.0.1:${port} ${options.http2 ? 'http2' : ''} ${options.tls ? 'ssl' : ''} backlog=2048;
+         ${options.tls ? nginxTls(dir) : ''}
          location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
            proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr;
            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -171,9 +189,9 @@ export async function running(
   port: number,
   children: ChildProcess[],
   dir: string,
-  { http2 = false } = {},
+  { http2 = false, tls = false } = {},
 ): Promise<Running> {
-  const origin = `http://127.0.0.1:${port}`;
+  const origin = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   const stop = async () => {
     const gone = children.map((child) =>
       child.exitCode !== null || child.signalCode !== null
@@ -185,7 +203,7 @@ export async function running(
     rmSync(dir, { recursive: true, force: true });
   };
   try {
-    await answers(`${origin}/`, http2 ? statusByHttp2 : statusByHttp1);
+    await answers(`${origin}/`, http2 && !tls ? statusByHttp2 : statusByHttp1);
   } catch (error) {
     await stop();
     throw error;
@@ -208,9 +226,12 @@ async function answers(url: string, ask: (url: string) => Promise<number>): Prom
 }
 
 async function statusByHttp1(url: string): Promise<number> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
-  await response.arrayBuffer();
-  return response.status;
+  const get = url.startsWith('https:') ? getHttps : getHttp;
+  const request = get(url, { agent: false, rejectUnauthorized: false, timeout: 1000 });
+  request.once('timeout', () => request.destroy(new Error('no answer in 1 s')));
+  const [response] = await once(request, 'response');
+  response.resume();
+  return response.statusCode;
 }
 
 /** nginx before 1.25 speaks nothing else where it speaks HTTP/2 without TLS. */

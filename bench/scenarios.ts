@@ -15,6 +15,10 @@ export interface Scenario {
   readonly beside?: Load;
   /** Over HTTP/2 without TLS, by h2load. Only the peers that speak it are run. */
   readonly http2?: boolean;
+  /** Over TLS. Only the peers that do it are run. */
+  readonly tls?: true;
+  /** A new TLS connection for each request, by openssl s_time. */
+  readonly handshakes?: 'full' | 'resumed';
   /** App processes, where that is not left to the command line. */
   readonly workers?: number;
   /** Files, without an app, between servers of files. */
@@ -45,6 +49,9 @@ const bars = [
 
 const http2Bars = [{ peer: 'nginx → node', cpuRatioMax: 0.9 }];
 
+/** A handshake's CPU: at least 0.8 of the handshakes in the same time. */
+const handshakeBars = [{ peer: 'nginx → node', cpuRatioMax: 1 / 0.8 }];
+
 const plain = { app: 'routes.mjs', accessLog: false, bars: [] };
 
 const gzip = ['Accept-Encoding: gzip'];
@@ -73,6 +80,29 @@ export const scenarios: readonly Scenario[] = [
     name: 'HTTP/2 hello, browser fields',
     http2: true,
     load: { path: '/', fields: browserFields },
+  },
+  {
+    ...plain,
+    name: 'hello, TLS keep-alive',
+    tls: true,
+    load: { path: '/' },
+    bars: [{ peer: 'nginx → node', cpuRatioMax: 0.8 }],
+  },
+  {
+    ...plain,
+    name: 'TLS full handshakes',
+    tls: true,
+    handshakes: 'full',
+    load: { path: '/' },
+    bars: handshakeBars,
+  },
+  {
+    ...plain,
+    name: 'TLS resumed handshakes',
+    tls: true,
+    handshakes: 'resumed',
+    load: { path: '/' },
+    bars: handshakeBars,
   },
   { ...plain, name: 'hello, access log', load: { path: '/' }, accessLog: true },
   { ...plain, name: 'json 10 KB', load: { path: '/json' } },

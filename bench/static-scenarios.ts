@@ -42,6 +42,9 @@ export const staticScenarios: readonly Scenario[] = [
     name: 'static precompressed',
     load: { path: '/packed.js', fields: ['Accept-Encoding: gzip'] },
   },
+  { ...plain, name: 'static 1 KB, TLS', tls: true, load: { path: '/1k.html' } },
+  { ...plain, name: 'static 100 KB, TLS', tls: true, load: { path: '/100k.js' } },
+  { ...plain, name: 'static 10 MB, TLS', tls: true, load: { path: '/10m.bin' } },
   {
     ...plain,
     name: 'static 10,000 files',

@@ -4,7 +4,17 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { apps, freePort, launch, type Peer, type Running, root, running } from './peers.ts';
+import {
+  apps,
+  freePort,
+  launch,
+  type Peer,
+  type Running,
+  root,
+  running,
+  type StartOptions,
+} from './peers.ts';
+import { nginxTls, porticoTls } from './tls.ts';
 
 export const FILES = 10_000;
 
@@ -38,25 +48,27 @@ function makeSite(): string {
 }
 
 export const staticPeers: readonly Peer[] = [
-  { name: 'portico', needs: null, start: startPortico },
-  { name: 'nginx static', needs: 'nginx', start: startNginx },
+  { name: 'portico', needs: null, tls: true, start: startPortico },
+  { name: 'nginx static', needs: 'nginx', tls: true, start: startNginx },
   { name: 'serve-static', needs: null, start: startServeStatic },
 ];
 
-async function startPortico(): Promise<Running> {
+async function startPortico(_app: string, { tls }: StartOptions): Promise<Running> {
   const site = makeSite();
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'portico-bench-'));
   const args = [
     join(root, 'dist', 'main.js'),
-    ...['--bind', `127.0.0.1:${port}`, '--workers', '1', '--keep-alive', '120'],
+    ...['--bind', `${tls ? 'https://' : ''}127.0.0.1:${port}`, '--workers', '1'],
+    ...['--keep-alive', '120', ...(tls ? porticoTls(dir) : [])],
     ...['--static', `/=${site}`],
     `${join(apps, 'routes.mjs')}:app`,
   ];
-  return withSite(site, await running(port, [await launch(process.execPath, args, dir)], dir));
+  const child = await launch(process.execPath, args, dir);
+  return withSite(site, await running(port, [child], dir, { tls }));
 }
 
-async function startNginx(): Promise<Running> {
+async function startNginx(_app: string, { tls }: StartOptions): Promise<Running> {
   const site = makeSite();
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'portico-bench-'));
@@ -73,10 +85,11 @@ async function startNginx(): Promise<Running> {
        keepalive_timeout 120s; keepalive_requests 100000000;
        sendfile on; tcp_nopush on; gzip_static on; gzip_vary on;
        open_file_cache max=20000 inactive=60s; open_file_cache_valid 60s; open_file_cache_min_uses 1;
-       server { listen 127.0.0.1:${port} backlog=2048; root ${site}; } }`,
+       server { listen 127.0.0.1:${port} ${tls ? 'ssl' : ''} backlog=2048; root ${site};
+         ${tls ? nginxTls(dir) : ''} } }`,
   );
   const child = await launch('nginx', ['-p', dir, '-c', file], dir);
-  return withSite(site, await running(port, [child], dir));
+  return withSite(site, await running(port, [child], dir, { tls }));
 }
 
 async function startServeStatic(): Promise<Running> {

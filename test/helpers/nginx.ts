@@ -5,10 +5,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { makePair } from './certificates.ts';
 import { type Owner, repositoryRoot } from './portico.ts';
 
-/** The port it listens on, on 127.0.0.1. */
-export async function startNginx(t: Owner, staticDir: string): Promise<number> {
+/** The ports it listens on, on 127.0.0.1: plain, and with TLS. */
+export async function startNginx(
+  t: Owner,
+  staticDir: string,
+): Promise<{ readonly port: number; readonly tlsPort: number }> {
   const dir = mkdtempSync(join(tmpdir(), 'portico-nginx-'));
   const children: ChildProcess[] = [];
   t.after(async () => {
@@ -25,10 +29,15 @@ export async function startNginx(t: Owner, staticDir: string): Promise<number> {
     await until(() => existsSync(socket), `the app on ${socket}`);
   }
   const port = await freePort();
+  const tlsPort = await freePort();
+  const { certPem, keyPem } = await makePair(['localhost', '127.0.0.1']);
+  writeFileSync(join(dir, 'tls.pem'), certPem + keyPem);
   const conf = join(dir, 'nginx.conf');
   const text = readFileSync(join(repositoryRoot, 'nginx/portico.conf'), 'utf8')
     .replaceAll('@dir@', dir)
     .replaceAll('@listen@', `127.0.0.1:${port}`)
+    .replaceAll('@tls@', `127.0.0.1:${tlsPort} ssl http2`)
+    .replaceAll('@cert@', join(dir, 'tls.pem'))
     .replaceAll('@static@', staticDir)
     .replaceAll('@user@', userInfo().username);
   writeFileSync(conf, text);
@@ -37,7 +46,7 @@ export async function startNginx(t: Owner, staticDir: string): Promise<number> {
     spawn('nginx', ['-p', dir, '-c', conf], { stdio: ['ignore', 'ignore', 'inherit'], env }),
   );
   await until(() => accepts(port), `nginx on port ${port}`);
-  return port;
+  return { port, tlsPort };
 }
 
 /** Waits for a state, for at most 15 s. */

@@ -24,10 +24,13 @@ before(async () => {
   other = await makePair(['other.test'], { key: 'rsa' });
 });
 
-/** An edge with one file. */
+const LARGE = 3_000_000;
+
+/** An edge with a small and a large file. */
 function runEdge(t: TestContext, changes: Partial<Config>, pairs: readonly MadePair[]) {
   const dir = mkdtempSync(join(tmpdir(), 'portico-tls-'));
   writeFileSync(join(dir, 'index.html'), 'hello');
+  writeFileSync(join(dir, 'large.bin'), Buffer.alloc(LARGE, 'large '));
   t.after(() => rmSync(dir, { recursive: true }));
   return runWith(t, { static: [staticMount({ prefix: '/', dir })], ...changes }, pairs);
 }
@@ -259,6 +262,19 @@ test('a resumed session is counted as one', async (t) => {
   }
   const { full, resumed } = edge.edge.status().tls!;
   assert.deepEqual([full, resumed], [2, 2]);
+});
+
+test('large answers arrive whole, in many writes', needs('curl'), async (t) => {
+  const edge = await runEdge(t, {}, [pair]);
+  const url = `https://127.0.0.1:${edge.tlsPort}/large.bin`;
+  for (const http of ['--http1.1', '--http2']) {
+    // From the disk, then from memory.
+    for (let round = 0; round < 3; round++) {
+      const options = { encoding: 'buffer', maxBuffer: 2 * LARGE } as const;
+      const { stdout } = await promisify(execFile)('curl', ['-ksS', http, url], options);
+      assert.ok(stdout.equals(Buffer.alloc(LARGE, 'large ')), http);
+    }
+  }
 });
 
 test('curl speaks HTTP/2 where both offer it', needs('curl'), async (t) => {

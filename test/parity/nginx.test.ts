@@ -318,7 +318,7 @@ describe('parity with nginx', needs('nginx'), () => {
       ...['--workers', '2', '--forwarded-allow-ips', '10.0.0.1', '--config', config],
       `${join(fixtures, 'app.mjs')}:app`,
     ]);
-    ports = { portico: portico.port, nginx: await startNginx(suite, staticDir) };
+    ports = { portico: portico.port, nginx: (await startNginx(suite, staticDir)).port };
   });
 
   test('each difference on the list is that of a case', () => {

@@ -19,7 +19,8 @@ export class Output {
   /** Bytes that wait here, not counting what the socket keeps. */
   pending = 0;
   private readonly socket: Socket;
-  /** The socket looks at what it was given after write() has returned. */
+  /** The socket looks at what it was given after write() has returned, and its handle takes one write
+   *  at a time (Node ends the process at a second): that of TLS. */
   private readonly keepsBytes: boolean;
   /** Of the one write that went past the stream's queue and is not done. */
   private directBytes = 0;
