@@ -263,9 +263,10 @@ function forgiveFailures(turn: Turn, worker: WorkerIn<'serving'>): void {
 function factsOf(worker: Worker, now: number): object | null {
   if (!('beat' in worker) || worker.beat === null) return null;
   const { atMs, inFlight, served, rssBytes } = worker.beat;
-  const rssMb = Math.round(rssBytes / 1e6);
+  // Until the first heartbeat it is not known.
+  const memory = rssBytes === 0 ? {} : { rssMb: Math.round(rssBytes / 1e6) };
   // Under one name: by now, up to a heartbeat later, the numbers are others.
-  return { lastHeartbeat: { agoMs: Math.round(now - atMs), inFlight, served, rssMb } };
+  return { lastHeartbeat: { agoMs: Math.round(now - atMs), inFlight, served, ...memory } };
 }
 
 function stuckFact({ beat }: WorkerIn<'serving' | 'withdrawing'>): object {
