@@ -45,8 +45,8 @@ test(
   pebbleIsThere,
   async (t) => {
     let window: readonly [number, number] = [
-      Date.now() + 20 * 24 * hourMs,
-      Date.now() + 21 * 24 * hourMs,
+      Date.now() + 10 * 24 * hourMs,
+      Date.now() + 11 * 24 * hourMs,
     ];
     const { front, running } = await startWithWindows(t, () => window);
     const first = await running.issued('one.example');
