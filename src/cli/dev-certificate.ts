@@ -1,7 +1,6 @@
 // Puts the development certificate among those that the settings name, and renews it while the server runs.
 
 import { networkInterfaces } from 'node:os';
-import { openDevCertificate } from '../certificates/dev/dev-certificate.ts';
 import type { Config } from '../config/config.ts';
 import { deepFreeze } from '../config/resolve.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
@@ -29,15 +28,16 @@ export function devCertificates({ lookMs = lookEveryMs } = {}): DevCertificates 
     said = text;
     logOf(config)?.[level](text);
   };
-  const timer = setInterval(() => {
-    if (latest !== null) void look(latest);
-  }, lookMs);
-  timer.unref();
+  let timer: NodeJS.Timeout | null = null;
 
-  async function look(config: Config): Promise<void> {
-    const made = await open(config);
+  async function look(): Promise<void> {
+    if (latest === null) return;
+    // Whatever it is, the server goes on with the certificate it has.
+    const made = await open(latest).catch(
+      (error) => ({ ok: false, problem: String(error) }) as const,
+    );
     if (!made.ok)
-      say(config, 'warning', `Cannot renew the development certificate: ${made.problem}`);
+      say(latest, 'warning', `Cannot renew the development certificate: ${made.problem}`);
   }
 
   return {
@@ -53,6 +53,7 @@ export function devCertificates({ lookMs = lookEveryMs } = {}): DevCertificates 
           problems: [`Cannot make the certificate of --tls dev: ${made.problem}`],
         };
       latest = config;
+      timer ??= setInterval(() => void look(), lookMs).unref();
       const { path, ca, left } = made.value;
       for (const host of left)
         logOf(config)?.warning(
@@ -68,7 +69,10 @@ export function devCertificates({ lookMs = lookEveryMs } = {}): DevCertificates 
       const certificates = [...tls.certificates, files];
       return { ok: true, config: deepFreeze({ ...config, tls: { ...tls, certificates } }) };
     },
-    close: () => clearInterval(timer),
+    close() {
+      if (timer !== null) clearInterval(timer);
+      timer = null;
+    },
   };
 }
 
@@ -78,6 +82,8 @@ async function open({ bind, tls }: Config) {
   const everywhere = bind.some(
     (address) => address.tls && address.kind === 'tcp' && /^[0.:]+$/.test(address.host),
   );
+  // Only who develops so needs the code of it.
+  const { openDevCertificate } = await import('../certificates/dev/dev-certificate.ts');
   const made = await openDevCertificate({
     ...place,
     hosts: [...tls.devHosts, ...(everywhere ? ownAddresses() : [])],
