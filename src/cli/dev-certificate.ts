@@ -31,13 +31,14 @@ export function devCertificates({ lookMs = lookEveryMs } = {}): DevCertificates 
   let timer: NodeJS.Timeout | null = null;
 
   async function look(): Promise<void> {
-    if (latest === null) return;
+    const config = latest;
+    if (config === null) return;
     // Whatever it is, the server goes on with the certificate it has.
-    const made = await open(latest).catch(
+    const made = await open(config).catch(
       (error) => ({ ok: false, problem: String(error) }) as const,
     );
     if (!made.ok)
-      say(latest, 'warning', `Cannot renew the development certificate: ${made.problem}`);
+      say(config, 'warning', `Cannot renew the development certificate: ${made.problem}`);
   }
 
   return {
