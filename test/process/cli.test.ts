@@ -16,7 +16,7 @@ test('the command line', tests, async (t) => {
       code: 1,
       stdout: '',
       stderr: `Usage: portico [OPTIONS] MODULE[:EXPORT]
-       portico status | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
+       portico status | health | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
        portico cert dev | inspect FILE | inspect HOST:PORT
 
