@@ -8,11 +8,15 @@ import { join } from 'node:path';
 import { makePair } from './certificates.ts';
 import { type Owner, repositoryRoot } from './portico.ts';
 
-/** The ports it listens on, on 127.0.0.1: plain, and with TLS. */
-export async function startNginx(
-  t: Owner,
-  staticDir: string,
-): Promise<{ readonly port: number; readonly tlsPort: number }> {
+/** Its ports on 127.0.0.1. */
+export interface NginxPorts {
+  readonly port: number;
+  readonly tlsPort: number;
+  /** HTTP/2 with prior knowledge. */
+  readonly h2c: number;
+}
+
+export async function startNginx(t: Owner, staticDir: string): Promise<NginxPorts> {
   const dir = mkdtempSync(join(tmpdir(), 'portico-nginx-'));
   const children: ChildProcess[] = [];
   t.after(async () => {
@@ -32,12 +36,14 @@ export async function startNginx(
   const tlsPort = await freePort();
   const { certPem, keyPem } = await makePair(['localhost', '127.0.0.1']);
   writeFileSync(join(dir, 'tls.pem'), certPem + keyPem);
+  const h2c = await freePort();
   const conf = join(dir, 'nginx.conf');
   const text = readFileSync(join(repositoryRoot, 'nginx/portico.conf'), 'utf8')
     .replaceAll('@dir@', dir)
     .replaceAll('@listen@', `127.0.0.1:${port}`)
     .replaceAll('@tls@', `127.0.0.1:${tlsPort} ssl http2`)
     .replaceAll('@cert@', join(dir, 'tls.pem'))
+    .replaceAll('@h2c@', `127.0.0.1:${h2c}`)
     .replaceAll('@static@', staticDir)
     .replaceAll('@user@', userInfo().username);
   writeFileSync(conf, text);
@@ -46,7 +52,7 @@ export async function startNginx(
     spawn('nginx', ['-p', dir, '-c', conf], { stdio: ['ignore', 'ignore', 'inherit'], env }),
   );
   await until(() => accepts(port), `nginx on port ${port}`);
-  return { port, tlsPort };
+  return { port, tlsPort, h2c };
 }
 
 /** Waits for a state, for at most 15 s. */
