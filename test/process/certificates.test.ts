@@ -106,69 +106,75 @@ async function becomes(port: number, names: string): Promise<void> {
   }
 }
 
-test('all that is wrong with certificates is named at once, with setting, file and reason', async (t) => {
-  const { dir, cert, key } = await files(t, 'a.test');
-  write(dir, 'b', await makePair(['b.test']));
-  writeFileSync(join(dir, 'empty.pem'), 'nothing\n');
-  const encrypted = join(dir, 'encrypted.key');
-  openssl(['pkcs8', '-topk8', '-in', key, '-out', encrypted, '-passout', 'pass:secret-words']);
-  const config = join(dir, 'portico.config.json');
-  const at = (name: string) => join(dir, name);
-  const wrong = [
-    [{ cert: 'none.pem', key: 'none.key' }, 'none.pem', `there is no file ${at('none.pem')}`],
-    [
-      { cert: 'a.pem', key: 'b.key' },
-      'b.key',
-      `the key in ${at('b.key')} does not fit the certificate in ${at('a.pem')}`,
-    ],
-    [{ cert: 'a.pem' }, 'a.pem', `there is no key in ${at('a.pem')}`],
-    [
-      { cert: 'empty.pem', key: 'a.key' },
-      'empty.pem',
-      `there is no certificate in ${at('empty.pem')}`,
-    ],
-    [
-      { cert: 'a.pem', key: 'encrypted.key' },
-      'encrypted.key',
-      `the key in ${encrypted} is encrypted, and there is no passphrase for it`,
-    ],
-    [
-      { cert: 'a.pem', key: 'encrypted.key', passphrase: 'other-words' },
-      'encrypted.key',
-      `the passphrase does not open the key in ${encrypted}`,
-    ],
-    [{ cert: dir, key: 'a.key' }, dir, `${dir} is not a file`],
-  ] as const;
-  writeFileSync(
-    config,
-    JSON.stringify({
-      chdir: '.',
-      bind: ['https://127.0.0.1:0'],
-      tls: { certificates: wrong.map(([entry]) => entry) },
-      caCerts: 'empty.pem',
-      ciphers: 'NO-SUCH',
-    }),
-  );
-  const { code, printed } = await check(['--config', config]);
-  assert.equal(code, 1);
-  for (const [, path, reason] of wrong) {
-    const shown = JSON.stringify(path === dir ? dir : at(path));
-    const line = `portico: Cannot use tls ${shown} (from ${config}:1): ${reason}\n`;
-    assert.ok(printed.includes(line), `${line}\n${printed}`);
-  }
-  assert.match(printed, /Cannot use caCerts .*there is no certificate in/);
-  assert.match(printed, /Cannot use ciphers "NO-SUCH" .*OpenSSL knows no cipher in it/);
-  assert.doesNotMatch(printed, /secret-words|other-words/);
-  const one = await check([...https(cert, encrypted)], { PORTICO_KEYFILE_PASSWORD: 'other-words' });
-  assert.match(
-    one.printed,
-    /Cannot use keyfilePassword "\(hidden\)" \(from PORTICO_KEYFILE_PASSWORD\): the passphrase does not open/,
-  );
-  const fits = await check([...https(cert, encrypted)], {
-    PORTICO_KEYFILE_PASSWORD: 'secret-words',
-  });
-  assert.equal(fits.code, 0, fits.printed);
-});
+test(
+  'all that is wrong with certificates is named at once, with setting, file and reason',
+  needs('openssl'),
+  async (t) => {
+    const { dir, cert, key } = await files(t, 'a.test');
+    write(dir, 'b', await makePair(['b.test']));
+    writeFileSync(join(dir, 'empty.pem'), 'nothing\n');
+    const encrypted = join(dir, 'encrypted.key');
+    openssl(['pkcs8', '-topk8', '-in', key, '-out', encrypted, '-passout', 'pass:secret-words']);
+    const config = join(dir, 'portico.config.json');
+    const at = (name: string) => join(dir, name);
+    const wrong = [
+      [{ cert: 'none.pem', key: 'none.key' }, 'none.pem', `there is no file ${at('none.pem')}`],
+      [
+        { cert: 'a.pem', key: 'b.key' },
+        'b.key',
+        `the key in ${at('b.key')} does not fit the certificate in ${at('a.pem')}`,
+      ],
+      [{ cert: 'a.pem' }, 'a.pem', `there is no key in ${at('a.pem')}`],
+      [
+        { cert: 'empty.pem', key: 'a.key' },
+        'empty.pem',
+        `there is no certificate in ${at('empty.pem')}`,
+      ],
+      [
+        { cert: 'a.pem', key: 'encrypted.key' },
+        'encrypted.key',
+        `the key in ${encrypted} is encrypted, and there is no passphrase for it`,
+      ],
+      [
+        { cert: 'a.pem', key: 'encrypted.key', passphrase: 'other-words' },
+        'encrypted.key',
+        `the passphrase does not open the key in ${encrypted}`,
+      ],
+      [{ cert: dir, key: 'a.key' }, dir, `${dir} is not a file`],
+    ] as const;
+    writeFileSync(
+      config,
+      JSON.stringify({
+        chdir: '.',
+        bind: ['https://127.0.0.1:0'],
+        tls: { certificates: wrong.map(([entry]) => entry) },
+        caCerts: 'empty.pem',
+        ciphers: 'NO-SUCH',
+      }),
+    );
+    const { code, printed } = await check(['--config', config]);
+    assert.equal(code, 1);
+    for (const [, path, reason] of wrong) {
+      const shown = JSON.stringify(path === dir ? dir : at(path));
+      const line = `portico: Cannot use tls ${shown} (from ${config}:1): ${reason}\n`;
+      assert.ok(printed.includes(line), `${line}\n${printed}`);
+    }
+    assert.match(printed, /Cannot use caCerts .*there is no certificate in/);
+    assert.match(printed, /Cannot use ciphers "NO-SUCH" .*OpenSSL knows no cipher in it/);
+    assert.doesNotMatch(printed, /secret-words|other-words/);
+    const one = await check([...https(cert, encrypted)], {
+      PORTICO_KEYFILE_PASSWORD: 'other-words',
+    });
+    assert.match(
+      one.printed,
+      /Cannot use keyfilePassword "\(hidden\)" \(from PORTICO_KEYFILE_PASSWORD\): the passphrase does not open/,
+    );
+    const fits = await check([...https(cert, encrypted)], {
+      PORTICO_KEYFILE_PASSWORD: 'secret-words',
+    });
+    assert.equal(fits.code, 0, fits.printed);
+  },
+);
 
 test('an https bind needs a certificate, and one that is not valid now is a warning', async (t) => {
   const none = await check(['--bind', 'https://127.0.0.1:8443']);
@@ -279,46 +285,57 @@ test('renewals by symbolic links are followed, as certbot and Kubernetes make th
   assert.doesNotMatch(portico.log(), /Not taking/);
 });
 
-test('several certificates are chosen from by name, PKCS#12 among them', async (t) => {
-  const { dir } = await files(t, 'a.test');
-  write(dir, 'b', await makePair(['*.b.test'], { key: 'rsa' }));
-  const p12 = ['-in', join(dir, 'b.pem'), '-inkey', join(dir, 'b.key'), '-out', join(dir, 'b.p12')];
-  openssl(['pkcs12', '-export', ...p12, '-passout', 'pass:words']);
-  const config = {
-    bind: ['https://127.0.0.1:0'],
-    workers: 1,
-    app,
-    tlsUnknownName: 'refuse',
-    tls: {
-      certificates: [
-        { cert: 'a.pem', key: 'a.key' },
-        { cert: 'b.p12', passphrase: 'words' },
+test(
+  'several certificates are chosen from by name, PKCS#12 among them',
+  needs('openssl'),
+  async (t) => {
+    const { dir } = await files(t, 'a.test');
+    write(dir, 'b', await makePair(['*.b.test'], { key: 'rsa' }));
+    const p12 = [
+      '-in',
+      join(dir, 'b.pem'),
+      '-inkey',
+      join(dir, 'b.key'),
+      '-out',
+      join(dir, 'b.p12'),
+    ];
+    openssl(['pkcs12', '-export', ...p12, '-passout', 'pass:words']);
+    const config = {
+      bind: ['https://127.0.0.1:0'],
+      workers: 1,
+      app,
+      tlsUnknownName: 'refuse',
+      tls: {
+        certificates: [
+          { cert: 'a.pem', key: 'a.key' },
+          { cert: 'b.p12', passphrase: 'words' },
+        ],
+      },
+    };
+    writeFileSync(join(dir, 'portico.config.json'), JSON.stringify(config));
+    const portico = await startPortico(t, ['--bind', 'https://127.0.0.1:0'], { cwd: dir });
+    assert.equal(await presented(portico.port, 'a.test'), 'DNS:a.test');
+    assert.equal(await presented(portico.port, 'x.b.test'), 'DNS:*.b.test');
+    await assert.rejects(presented(portico.port, 'c.test'), /unrecognized name/i);
+    const { edges, binds } = await status(portico);
+    assert.match(binds[0]!.url, /^https:\/\/127\.0\.0\.1:\d+$/);
+    assert.deepEqual(
+      edges[0]!.status!.certificates.map(({ names, key, source }) => [names, key, source]),
+      [
+        [['a.test'], 'ECDSA P-256', 'files'],
+        [['*.b.test'], 'RSA 2048', 'files'],
       ],
-    },
-  };
-  writeFileSync(join(dir, 'portico.config.json'), JSON.stringify(config));
-  const portico = await startPortico(t, ['--bind', 'https://127.0.0.1:0'], { cwd: dir });
-  assert.equal(await presented(portico.port, 'a.test'), 'DNS:a.test');
-  assert.equal(await presented(portico.port, 'x.b.test'), 'DNS:*.b.test');
-  await assert.rejects(presented(portico.port, 'c.test'), /unrecognized name/i);
-  const { edges, binds } = await status(portico);
-  assert.match(binds[0]!.url, /^https:\/\/127\.0\.0\.1:\d+$/);
-  assert.deepEqual(
-    edges[0]!.status!.certificates.map(({ names, key, source }) => [names, key, source]),
-    [
-      [['a.test'], 'ECDSA P-256', 'files'],
-      [['*.b.test'], 'RSA 2048', 'files'],
-    ],
-  );
-  const shown = await promisify(execFile)(process.execPath, [
-    program,
-    'status',
-    '--runtime-dir',
-    portico.runtimeDir,
-  ]);
-  assert.match(shown.stdout, /certificate a\.test: ECDSA P-256 by a\.test, expires in 89 days/);
-  assert.match(shown.stdout, /\*\.b\.test: RSA 2048 by \*\.b\.test, expires in 89 days/);
-});
+    );
+    const shown = await promisify(execFile)(process.execPath, [
+      program,
+      'status',
+      '--runtime-dir',
+      portico.runtimeDir,
+    ]);
+    assert.match(shown.stdout, /certificate a\.test: ECDSA P-256 by a\.test, expires in 89 days/);
+    assert.match(shown.stdout, /\*\.b\.test: RSA 2048 by \*\.b\.test, expires in 89 days/);
+  },
+);
 
 test(
   'workers get neither keys nor passphrases, nor does --print-config show them',
