@@ -11,7 +11,7 @@ import { cpuBetween, sampleTree } from './proc.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { staticScenarios } from './static-scenarios.ts';
 import { staticPeers } from './static-site.ts';
-import { runHandshakes } from './tls.ts';
+import { runHandshakes, warmHandshakes } from './tls.ts';
 
 interface Row extends LoadResult {
   readonly scenario: string;
@@ -89,6 +89,8 @@ async function compare(scenario: Scenario): Promise<Row[][]> {
       runs.push({ peer, server, rows: [] });
       // Until all code is compiled, and each of many files was asked for twice.
       const seconds = scenario.load.fileCount === undefined ? 4 : 6;
+      // One handshake after another would take minutes to get there.
+      if (scenario.handshakes) await warmHandshakes(server.origin, 8);
       await runLoad(scenario, server, seconds);
     }
     for (let round = 0; round < Number(options.rounds); round++)

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { modernCiphers } from '../src/certificates/ciphers.ts';
-import { capture, type LoadResult } from './load.ts';
+import { capture, type LoadResult, runWrk } from './load.ts';
 
 /** Makes a P-256 certificate, the kind that new ones are; gives certificate and key. */
 export function makeCertificate(dir: string): { readonly cert: string; readonly key: string } {
@@ -50,4 +50,10 @@ export async function runHandshakes(
   const requests = Number(output.match(/(\d+) connections in \d+ real/)?.[1] ?? 0);
   const none = { p50Ms: Number.NaN, p99Ms: Number.NaN, errors: 0 };
   return { requests, requestsPerSecond: requests / seconds, ...none };
+}
+
+/** Some full and some resumed, many at a time. */
+export async function warmHandshakes(origin: string, seconds: number): Promise<void> {
+  const load = { path: '/', fields: ['Connection: close'] };
+  await runWrk(origin, load, { connections: 32, seconds });
 }

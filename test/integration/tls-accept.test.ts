@@ -264,6 +264,39 @@ test('a resumed session is counted as one', async (t) => {
   assert.deepEqual([full, resumed], [2, 2]);
 });
 
+/** A session, once its ticket is there, and whether it was a resumed one. */
+async function session(port: number, options: ConnectionOptions) {
+  const given = { port, host: '127.0.0.1', rejectUnauthorized: false, ...options };
+  const client = connectTls(given);
+  clients.push(client);
+  let ticket: Buffer | null = null;
+  client.on('session', (one) => {
+    ticket = one;
+  });
+  await once(client, 'secureConnect');
+  const isResumed = client.isSessionReused();
+  await answer(client);
+  return { ticket: ticket ?? undefined, isResumed };
+}
+
+test('tickets of the former key are taken, those before it are not', async (t) => {
+  const edge = await runEdge(t, {}, [pair]);
+  const [first, second, third] = [1, 2, 3].map((fill) => Buffer.alloc(48, fill)) as Buffer[];
+  const { certificates } = edge.edge;
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const shakeWith = (ticket?: Buffer) =>
+      session(edge.tlsPort, { maxVersion, ...(ticket ? { session: ticket } : {}) });
+    certificates.setTicketKeys({ current: first!, former: null });
+    const { ticket } = await shakeWith();
+    certificates.setTicketKeys({ current: second!, former: first! });
+    assert.equal((await shakeWith(ticket)).isResumed, true, maxVersion);
+    // The key was lent for that handshake only.
+    assert.equal((await shakeWith((await shakeWith()).ticket)).isResumed, true, maxVersion);
+    certificates.setTicketKeys({ current: third!, former: second! });
+    assert.equal((await shakeWith(ticket)).isResumed, false, maxVersion);
+  }
+});
+
 test('large answers arrive whole, in many writes', needs('curl'), async (t) => {
   const edge = await runEdge(t, {}, [pair]);
   const url = `https://127.0.0.1:${edge.tlsPort}/large.bin`;

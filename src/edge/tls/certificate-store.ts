@@ -113,7 +113,7 @@ export class CertificateStore {
   }
 
   /** Runs `begin`, which reads the ClientHello, with the key that the client's ticket was made by. A context
-   *  takes one key only, but takes it for the moment: what is sent after `begin` is made by the current one. */
+   *  takes one key only, but takes another for the moment. Node sends no new ticket in a resumed session. */
   withTicketsOf(hello: Buffer, context: SecureContext, begin: () => void): void {
     const former = this.ticketKeys?.former ?? null;
     if (former === null || !hello.includes(former.subarray(0, TICKET_NAME_BYTES))) {
