@@ -77,6 +77,14 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     ...plain,
+    name: 'HTTP/2 hello over TLS',
+    http2: true,
+    tls: true,
+    load: { path: '/' },
+    bars: http2Bars,
+  },
+  {
+    ...plain,
     name: 'HTTP/2 hello, browser fields',
     http2: true,
     load: { path: '/', fields: browserFields },
