@@ -86,7 +86,7 @@ export interface PorticoConfig {
   readonly maxRequestsJitter?: number | undefined;
   /** Kill a worker whose event loop stands still; 0: never. It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`. Default: `30s`. */
   readonly timeout?: number | string | undefined;
-  /** Log where in its code a worker hangs, before timeout kills it. A thread beside the event loop looks whether it turns, and after five eighths of `timeout` reads its stack. It costs 6 to 11 MB a worker and no time; `--no-hang-stack` does without. Code that is stuck in a native call has no stack to show, nor has worker class `threads`. Default: `on`. */
+  /** Log where in its code a worker hangs, before timeout kills it. A thread beside the event loop looks whether it turns, and after half of `timeout` reads its stack. It costs 6 to 11 MB a worker and no time; `--no-hang-stack` does without. Code that is stuck in a native call has no stack to show, nor has worker class `threads`. Default: `on`. */
   readonly hangStack?: boolean | undefined;
   /** Time to finish open requests on stop and on reload. Default: `30s`. */
   readonly gracefulTimeout?: number | string | undefined;

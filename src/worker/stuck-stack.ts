@@ -20,11 +20,11 @@ interface CallFrame {
   };
 }
 
-/** It is asked after five eighths of the timeout: early enough to be told before the arbiter kills the
+/** It is asked after half of the timeout, or a little more: early enough to be told before the arbiter kills the
  *  process, and late enough that an event loop which gets so far is as good as hung. Looks are counted,
  *  not milliseconds: a machine that was paused has not hung. */
 export const looksPerTimeout = 8;
-export const looksMax = 5;
+export const looksMax = 4;
 
 /** An endless loop is interrupted in 60 ms, on a busy machine later; what takes longer is in the middle of
  *  a native call. */

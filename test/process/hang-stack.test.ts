@@ -46,7 +46,7 @@ test('the log says in which line of the app a worker hangs', async (t) => {
   });
 
   await t.test('a native call has no stack, and that is said', async () => {
-    const portico = await start('3s');
+    const portico = await start('5s');
     const gone = fetch(`${portico.origin}/native`).catch(() => null);
     await portico.logged(/worker 1 .* has been stuck .* in native code, of which no stack can be/);
     await portico.logged(/killing it .*stuckIn="native code"/);

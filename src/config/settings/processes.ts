@@ -125,7 +125,7 @@ export const processSettings: readonly Setting[] = [
     kind: boolean,
     default: true,
     help: 'Log where in its code a worker hangs, before timeout kills it',
-    doc: 'A thread beside the event loop looks whether it turns, and after five eighths of `timeout` reads its stack. It costs 6 to 11 MB a worker and no time; `--no-hang-stack` does without. Code that is stuck in a native call has no stack to show, nor has worker class `threads`.',
+    doc: 'A thread beside the event loop looks whether it turns, and after half of `timeout` reads its stack. It costs 6 to 11 MB a worker and no time; `--no-hang-stack` does without. Code that is stuck in a native call has no stack to show, nor has worker class `threads`.',
   }),
   setting('gracefulTimeoutMs', {
     key: 'gracefulTimeout',
