@@ -26,9 +26,9 @@ interface CallFrame {
 export const looksPerTimeout = 8;
 export const looksMax = 4;
 
-/** An endless loop is interrupted in 60 ms, on a busy machine later; what takes longer is in the middle of
- *  a native call. */
-const answerMsMax = 1000;
+/** An endless loop is interrupted in 60 ms, on a starved machine in seconds; what takes longer is in
+ *  the middle of a native call. */
+const answerMsMax = 5000;
 /** A first pause can be in the midst of Node's own code, with nothing of the app to see. */
 const pausesMax = 5;
 const againMs = 20;

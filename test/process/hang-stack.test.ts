@@ -64,7 +64,7 @@ test('the log says in which line of the app a worker hangs', async (t) => {
   });
 
   await t.test('an app that hangs while it loads', async () => {
-    const args = ['--bind', '127.0.0.1:0', '--timeout', '3s', 'loads.js'];
+    const args = ['--bind', '127.0.0.1:0', '-w', '1', '--timeout', '5s', 'loads.js'];
     const portico = spawnPortico(t, args, { cwd });
     await portico.logged(/worker 1 .* has been stuck for .*:\n {4}at \S*loads\.js:2:\d+\n/);
     portico.signal('SIGINT');
