@@ -165,6 +165,11 @@ export interface Config {
   readonly queueTimeoutMs: number;
   /** 0 = no limit. */
   readonly responseTimeoutMs: number;
+  /** Open at a time, in each edge. */
+  readonly upgradeConnections: number;
+  /** 0 = no limit. */
+  readonly upgradeIdleTimeoutMs: number;
+  readonly upgradeGraceMs: number;
   readonly healthEndpoints: boolean;
   readonly readyWorkers: number;
 

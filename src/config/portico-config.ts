@@ -132,6 +132,12 @@ export interface PorticoConfig {
   readonly healthEndpoints?: boolean | undefined;
   /** Workers that must be ready for /-/readyz. With fewer, and once a stop has begun, `/-/readyz` answers 503. Default: `1`. */
   readonly readyWorkers?: number | undefined;
+  /** Most WebSockets and other upgrades open (else 503). At each edge. Each takes two file descriptors there and one in the worker. 0 takes none. See [websockets.md](websockets.md). Default: `10000`. */
+  readonly upgradeConnections?: number | undefined;
+  /** Longest silence on an upgraded connection; 0: any. Both ways together: a ping by either side is enough. Default: `1h`. */
+  readonly upgradeIdleTimeout?: number | string | undefined;
+  /** What upgraded connections get when their worker leaves. On stop and on reload. Then WebSocket clients are sent a Close with status 1001, others the end of the connection, and connect anew to another worker. At most `gracefulTimeout`. Default: `5s`. */
+  readonly upgradeGrace?: number | string | undefined;
   /** Serve the files of DIR under the prefix; repeatable. In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken. Default: `none`. */
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
   /** Memory of each edge for hot static files; 0: none. What was asked for twice is kept, larger files in parts; no file takes more than a quarter. See [static files](static-files.md). Default: `64m`. */

@@ -11,6 +11,7 @@ import { logSettings } from './settings/logs.ts';
 import { processSettings } from './settings/processes.ts';
 import { staticSettings } from './settings/static.ts';
 import { tlsSettings } from './settings/tls.ts';
+import { upgradeSettings } from './settings/upgrades.ts';
 
 export const settings: readonly Setting[] = [
   ...appSettings,
@@ -18,6 +19,7 @@ export const settings: readonly Setting[] = [
   ...acmeSettings,
   ...processSettings,
   ...connectionSettings,
+  ...upgradeSettings,
   ...staticSettings,
   ...cacheSettings,
   ...compressionSettings,

@@ -36,6 +36,8 @@ import { filePairs, storeSettings } from './tls/certificate-files.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
 import { createCertificateCheck } from './tls/client-certificate.ts';
 import type { HandshakeOptions } from './tls/handshakes.ts';
+import { wantsUpgrade } from './upgrade/upgradable.ts';
+import { Upgrades } from './upgrade/upgrades.ts';
 
 /** What an answer takes to reach its client before a drain cuts its connection. */
 const lastAnswersMs = 100;
@@ -48,6 +50,7 @@ interface Parts {
   readonly compressing: Slots;
   readonly cache: Cache | null;
   readonly acme: AcmeLane;
+  readonly upgrades: Upgrades;
   readonly health: () => HealthFacts;
   /** Of the first https:// bind. */
   readonly httpsPort: () => number | null;
@@ -62,7 +65,7 @@ interface Composed {
 
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
 function compose(config: Config, parts: Parts): Composed {
-  const { pool, log, errorPages, cache, acme } = parts;
+  const { pool, log, errorPages, cache, acme, upgrades } = parts;
   const trust = createTrust(config.forwardedAllowIps);
   const statics =
     config.static.length > 0
@@ -98,21 +101,27 @@ function compose(config: Config, parts: Parts): Composed {
     if (refuse?.(exchange, peer)) return;
     if (redirect?.(exchange)) return;
 
-    // 3. Static files. What is found to be none only after a look at the disk goes on from there.
+    // 3. Another protocol: the app's, on a connection of its own.
+    if (exchange.upgrade && wantsUpgrade(exchange)) {
+      upgrades.handle(exchange, upstreamFields(asking(exchange, peer, trusted)));
+      return;
+    }
+
+    // 4. Static files. What is found to be none only after a look at the disk goes on from there.
     if (statics?.serve(exchange, () => answer(exchange, peer, trusted))) return;
 
     answer(exchange, peer, trusted);
   }
 
-  // 4. Stored responses. What is not there is asked for on an exchange of the cache's own.
+  // 5. Stored responses. What is not there is asked for on an exchange of the cache's own.
   function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
     if (cache === null) toApp(exchange, peer, trusted);
     else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted));
   }
 
-  // 5. The app.
+  // 6. The app.
   function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
-    const { request, client } = exchange;
+    const { request } = exchange;
     const { method, target, version, fields } = request;
     // Of a request that came before: the peer is its connection's, so all else is the same too.
     const repeats = request.repeats?.fields === fields ? request.repeats : null;
@@ -120,13 +129,17 @@ function compose(config: Config, parts: Parts): Composed {
     let upstream: Fields;
     if (shared !== null) upstream = shared.fields;
     else {
-      upstream = upstreamFields({
-        ...{ fields, peer, client, trusted, forwarded, clientCertificates },
-      });
+      upstream = upstreamFields(asking(exchange, peer, trusted));
       if (repeats !== null) shared = repeats.keepUpstream(upstream, forwarding);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
     new Forward(exchange, head, pool, forwarding).run();
+  }
+
+  /** For the fields that tell an app who asks. */
+  function asking({ request, client }: Exchange, peer: ClientFacts, trusted: boolean) {
+    const { fields } = request;
+    return { fields, peer, client, trusted, forwarded, clientCertificates };
   }
 
   // 0. Questions of a CA and of an orchestrator, before anything can lead them elsewhere.
@@ -166,6 +179,7 @@ function cacheFor(config: Config, former: Cache | null): Cache | null {
  *  longer (sockets, links, the queue) stays. */
 export class Edge {
   readonly pool: Pool;
+  readonly upgrades: Upgrades;
   readonly listener: Listener;
   /** For the https:// binds. */
   readonly certificates: CertificateStore;
@@ -192,6 +206,7 @@ export class Edge {
     this.refusals = new Refusals(log);
     this.config = config;
     this.pool = new Pool({ settings: config, connect: connectLink, log });
+    this.upgrades = new Upgrades(config, this.pool);
     this.certificates = new CertificateStore(storeSettings(config, tls), filePairs(config, tls));
     this.acme = new AcmeLane(log, this.certificates);
     const useAcme = this.acme.prepare(config);
@@ -242,6 +257,7 @@ export class Edge {
     this.listenerOptions = listenerOptions(config, errorPages);
     this.handshakeOptions = handshakeOptions(config);
     this.pool.settings = config;
+    this.upgrades.settings = config;
     useAcme();
   }
 
@@ -265,6 +281,18 @@ export class Edge {
   unlisten(key: string): void {
     this.httpsPorts.delete(key);
     void this.listener.unlisten(key);
+  }
+
+  /** From now on nothing more is sent to the worker; what is open finishes. */
+  withdraw(workerId: number): void {
+    this.pool.withdraw(workerId);
+    this.upgrades.withdraw(workerId);
+  }
+
+  /** The worker's process has ended, wanted or not. */
+  gone(workerId: number): void {
+    this.pool.gone(workerId);
+    this.upgrades.gone(workerId);
   }
 
   status(): EdgeStatus {
@@ -301,6 +329,7 @@ export class Edge {
       this.pool.refuse(failure('SHUTTING_DOWN', 'no worker was free in time'));
     const timer = setTimeout(refuse, Math.max(0, deadlineMs - lastAnswersMs));
     if (deadlineMs === 0) refuse();
+    this.upgrades.drain(deadlineMs);
     await this.listener.drain(deadlineMs);
     clearTimeout(timer);
     await stopped;
@@ -310,9 +339,9 @@ export class Edge {
   }
 
   private compose(config: Config, errorPages: ErrorPages, cache: Cache | null): Composed {
-    const { pool, log, compressing, acme, health, httpsPort } = this;
-    const parts = { pool, log, errorPages, compressing, cache, acme, health, httpsPort };
-    return compose(config, parts);
+    const { pool, log, compressing, acme, upgrades, health, httpsPort } = this;
+    const own = { pool, log, compressing, acme, upgrades, health, httpsPort };
+    return compose(config, { ...own, errorPages, cache });
   }
 
   private readonly httpsPort = (): number | null => [...this.httpsPorts.values()][0] ?? null;

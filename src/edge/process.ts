@@ -105,14 +105,14 @@ class EdgeProcess {
         return;
       case 'withdraw': {
         const { workerId } = message;
-        edge.pool.withdraw(workerId);
+        edge.withdraw(workerId);
         // What was sent in this turn goes to the kernel at its end. Told before, the arbiter could
         // ask the worker to drain before the worker has the requests.
         setImmediate(() => this.channel.send({ type: 'withdrawn', workerId }));
         return;
       }
       case 'gone':
-        edge.pool.gone(message.workerId);
+        edge.gone(message.workerId);
         return;
       case 'no-workers':
         edge.pool.refuse(failure('SHUTTING_DOWN', 'no worker is left'));

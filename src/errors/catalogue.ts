@@ -242,6 +242,20 @@ const rows = {
     what: 'No worker became free in queueTimeout.',
     remedy: 'Add workers, make the app faster, or raise queueTimeout.',
   },
+  UPGRADES_FULL: {
+    blame: 'edge',
+    status: 503,
+    retry: true,
+    what: 'upgradeConnections connections were upgraded to another protocol and are open.',
+    remedy: 'Raise upgradeConnections and the limit of open files, or add edges.',
+  },
+  UPGRADE_IDLE: {
+    blame: 'client',
+    status: 0,
+    retry: false,
+    what: 'An upgraded connection carried nothing for upgradeIdleTimeout.',
+    remedy: 'Send pings (WebSocket libraries can), or raise upgradeIdleTimeout.',
+  },
   SHUTTING_DOWN: {
     blame: 'edge',
     status: 503,

@@ -93,6 +93,8 @@ export interface Exchange {
    *  inform(100, []) sends it, and so does the first consumed() with any number, so a handler that
    *  refuses early never asks for the content. */
   readonly expectsContinue: boolean;
+  /** Upgrade, if Connection names it and this maker's connection could speak another protocol. */
+  readonly upgrade?: string | null;
   /** Name of this request in logs and in X-Request-Id. */
   requestId: string;
   /** What is written to the access log when the exchange settles. Handlers fill in their part. */

@@ -29,7 +29,8 @@ const socketPaths: Check = (value) =>
   value.length <= listMax &&
   value.every((path) => typeof path === 'string' && path.startsWith('/') && path.length < 108);
 
-const workerShare: Check = (value) => fits(value, { id: count, inFlight: count, served: count });
+const workerShare: Check = (value) =>
+  fits(value, { id: count, inFlight: count, upgraded: count, served: count });
 const cacheStats: Check = (value) =>
   value === null || fits(value, { hits: count, misses: count, entries: count, bytes: count });
 const acmeName: Check = (value) =>

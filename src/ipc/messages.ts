@@ -190,6 +190,8 @@ export interface EdgeStatus {
   readonly workers: readonly {
     readonly id: number;
     readonly inFlight: number;
+    /** Connections that were upgraded to another protocol. */
+    readonly upgraded: number;
     readonly served: number;
   }[];
 }

@@ -8,8 +8,14 @@ import { tidyError } from './boot-error.ts';
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
-/** Makes the function that every exchange of a worker goes to. */
-export function createDispatch(server: Server, log: Log): (exchange: Exchange) => void {
+export interface Dispatch {
+  /** Every exchange of a worker goes there. */
+  readonly handle: (exchange: Exchange) => void;
+  /** The app, with the same care, for a request of Node's own server. */
+  readonly answer: Listener;
+}
+
+export function createDispatch(server: Server, log: Log): Dispatch {
   const options = nodeHttpOptions(server);
   // The 'request' listeners change rarely (Next.js and socket.io exchange them at start), and
   // listeners() copies: looked up again only after a change.
@@ -33,7 +39,7 @@ export function createDispatch(server: Server, log: Log): (exchange: Exchange) =
       answerFor(error, request, response, log);
     }
   };
-  return (exchange) => serveNodeHttp(exchange, run, options);
+  return { handle: (exchange) => serveNodeHttp(exchange, run, options), answer: run };
 }
 
 /** A single listener is called directly: emit() drops the promise of an async handler, whose

@@ -1,4 +1,4 @@
-// Listens on the worker's Unix socket and serves what comes over the edges' links.
+// Listens on the worker's Unix socket and serves what comes over the edges' links, and as plain HTTP.
 
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
@@ -9,15 +9,18 @@ import { acceptLink, type WorkerLink } from '../link/worker-end.ts';
 import type { Log } from '../telemetry/log.ts';
 import { BootError } from './boot-error.ts';
 import { listenOnPath } from './listen-capture.ts';
+import type { PlainHttp } from './plain-http.ts';
 
-/** Connections at a time: each edge has one or a few. */
-const connectionsMax = 1024;
+/** Connections at a time: of links each edge has one or a few; the rest is for upgrades, which the edges
+ *  limit by a setting. */
+const connectionsMax = 1_000_000;
 /** An edge says its preface at once. */
 const firstByteTimeoutMs = 10_000;
 
 export interface ServeOptions {
   readonly socketPath: string;
   readonly handle: (exchange: Exchange) => void;
+  readonly plain: PlainHttp;
   readonly log: Log;
   /** Called as each request is taken, with how many that makes. */
   readonly onTaken: (taken: number) => void;
@@ -25,6 +28,8 @@ export interface ServeOptions {
 
 export interface Load {
   readonly inFlight: number;
+  /** Connections of plain HTTP: those that were upgraded, and requests to be. */
+  readonly upgraded: number;
   /** Requests that are over. */
   readonly served: number;
   /** performance.now() when the newest request was taken; 0 = never. With one request at a time,
@@ -45,12 +50,14 @@ export interface Serving {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { log } = options;
   const links = new Set<WorkerLink>();
+  /** Connections that carry plain HTTP. */
+  const plain = new Set<net.Socket>();
   /** Connections that haven't said yet what they speak. */
   const strangers = new Set<net.Socket>();
   let taken = 0;
   let takenMs = 0;
   let draining: Promise<number> | null = null;
-  let linkGone: () => void = () => {};
+  let oneGone: () => void = () => {};
 
   const handle = (exchange: Exchange): void => {
     taken += 1;
@@ -60,22 +67,34 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     exchange.request.fields.push('X-Request-Id', exchange.requestId);
     options.handle(exchange);
   };
-  const server = net.createServer((socket) => {
+  const acceptPlain = (socket: net.Socket, first: Buffer): void => {
+    taken += 1;
+    options.onTaken(taken);
+    plain.add(socket);
+    socket.once('close', () => {
+      plain.delete(socket);
+      oneGone();
+    });
+    options.plain.accept(socket, first);
+  };
+  // As http.Server has it: the answer to a client that has ended its half is still sent.
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     strangers.add(socket);
-    sniff(socket, log, (initial) => {
+    sniff(socket, (initial) => {
+      strangers.delete(socket);
+      if (!isLinkPreface(initial)) return acceptPlain(socket, initial);
       const link = acceptLink(socket, {
         handle,
         initial,
         log,
         onClose: () => {
           links.delete(link);
-          linkGone();
+          oneGone();
         },
       });
       links.add(link);
       if (draining !== null) link.drain();
     });
-    socket.once('data', () => strangers.delete(socket));
     socket.once('close', () => strangers.delete(socket));
   });
   server.maxConnections = connectionsMax;
@@ -91,6 +110,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     server.close();
     for (const socket of strangers) socket.destroy();
     for (const link of links) link.destroy();
+    for (const socket of plain) socket.destroy();
   };
   const drain = async (withinMs: number): Promise<number> => {
     server.close();
@@ -98,21 +118,21 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     for (const link of links) link.drain();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, withinMs);
-      linkGone = () => {
-        if (links.size > 0) return;
+      oneGone = () => {
+        if (links.size + plain.size > 0) return;
         clearTimeout(timer);
         resolve();
       };
-      linkGone();
+      oneGone();
     });
-    const cut = inFlight();
+    const cut = inFlight() + plain.size;
     destroy();
     return cut;
   };
   return {
     load() {
       const now = inFlight();
-      return { inFlight: now, served: taken - now, takenMs };
+      return { inFlight: now, upgraded: plain.size, served: taken - now - plain.size, takenMs };
     },
     drain(withinMs) {
       draining ??= drain(withinMs);
@@ -122,17 +142,19 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
 }
 
-/** Tells by the first byte what a connection speaks. Only the link for now. */
-function sniff(socket: net.Socket, log: Log, onLink: (initial: Buffer) => void): void {
+/** Gives out the first bytes, by which a connection tells what it speaks. Nobody else may listen for data
+ *  then: bytes that are put back would be given to that one. */
+function sniff(socket: net.Socket, onFirst: (initial: Buffer) => void): void {
   socket.on('error', () => {});
   socket.setTimeout(firstByteTimeoutMs, () => socket.destroy());
+  // Nothing was said yet, so nothing is to be answered.
+  const onEnd = (): void => void socket.destroy();
+  socket.once('end', onEnd);
   socket.once('data', (first: Buffer) => {
+    socket.off('end', onEnd);
     socket.setTimeout(0);
     // In this very turn: the socket keeps flowing.
-    if (isLinkPreface(first)) return onLink(first);
-    // Plain HTTP, for upgrades and for workers in other languages, comes in here.
-    log.warning('closed a connection to the worker socket that does not speak the link');
-    socket.destroy();
+    onFirst(first);
   });
 }
 

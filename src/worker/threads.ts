@@ -47,7 +47,10 @@ export async function startThreads(options: BodyOptions): Promise<Body> {
   let draining = false;
   const hooks: ThreadHooks = {
     onBeat: () => {
-      const taken = threads.reduce((sum, { load }) => sum + load.served + load.inFlight, 0);
+      const taken = threads.reduce(
+        (sum, { load }) => sum + load.served + load.inFlight + load.upgraded,
+        0,
+      );
       if (assignment.maxRequests > 0 && taken >= assignment.maxRequests) {
         options.onRetire(`served ${taken} requests`);
       }
@@ -85,7 +88,10 @@ export async function startThreads(options: BodyOptions): Promise<Body> {
           new Promise<number>((resolve) => {
             thread.onDrained = resolve;
             // A thread that hangs doesn't answer: what it has in flight is cut with the process.
-            setTimeout(() => resolve(thread.load.inFlight), withinMs + 500).unref();
+            setTimeout(
+              () => resolve(thread.load.inFlight + thread.load.upgraded),
+              withinMs + 500,
+            ).unref();
           }),
       );
       send({ type: 'drain', withinMs });
@@ -114,7 +120,7 @@ function startThread(data: ThreadData, threads: Thread[], hooks: ThreadHooks): P
     index: data.index,
     worker,
     socketPath: data.socketPath,
-    load: { inFlight: 0, served: 0, takenMs: 0 },
+    load: { inFlight: 0, upgraded: 0, served: 0, takenMs: 0 },
     beatMs: 0,
     app: '',
     onDrained: () => {},
@@ -162,10 +168,11 @@ function sumLoads(threads: readonly Thread[]): Load {
   return threads.reduce(
     (sum, { load }) => ({
       inFlight: sum.inFlight + load.inFlight,
+      upgraded: sum.upgraded + load.upgraded,
       served: sum.served + load.served,
       takenMs: Math.max(sum.takenMs, load.takenMs),
     }),
-    { inFlight: 0, served: 0, takenMs: 0 },
+    { inFlight: 0, upgraded: 0, served: 0, takenMs: 0 },
   );
 }
 

@@ -10,6 +10,7 @@ import { createDispatch } from './dispatch.ts';
 import { cacheDirectory } from './environment.ts';
 import { findApp } from './find-app.ts';
 import { captureListen } from './listen-capture.ts';
+import { createPlainHttp } from './plain-http.ts';
 import { type Load, serve } from './serve.ts';
 
 /** What an app may take to close after its last request, however much of the deadline is left. */
@@ -59,9 +60,11 @@ export async function startUnit(options: UnitOptions): Promise<Unit> {
   });
   const app = await unlessIdle(found, options.keepAlive, () => idleReason);
   capture.serve(app.server, options.onAppClosed);
+  const { handle, answer } = createDispatch(app.server, log);
   const serving = await serve({
     socketPath: options.socketPath,
-    handle: createDispatch(app.server, log),
+    handle,
+    plain: createPlainHttp(app.server, answer, log),
     log,
     onTaken: options.onTaken,
   });

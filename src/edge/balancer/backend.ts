@@ -36,11 +36,15 @@ type Phase = 'connecting' | 'up' | 'down' | 'withdrawn';
 export class Backend implements Candidate {
   readonly worker: WorkerAddress;
   readonly workerId: number;
+  /** Of its Unix socket. */
+  readonly path: string;
   readonly capacity: number;
   /** "worker 2", for records and logs. */
   readonly name: string;
   inFlight = 0;
   served = 0;
+  /** Connections that speak another protocol now. They don't count as requests in flight. */
+  upgraded = 0;
   takesRequests = false;
   link: Link;
 
@@ -54,6 +58,7 @@ export class Backend implements Candidate {
     this.options = options;
     this.worker = options.worker;
     this.workerId = options.worker.id;
+    this.path = options.path;
     this.capacity = options.worker.capacity;
     this.name = `worker ${options.worker.slot}`;
     this.link = this.connect();

@@ -102,9 +102,14 @@ export class Pool {
   release(backend: Backend): void {
     backend.inFlight--;
     backend.served++;
-    if (this.leaving.length > 0 && backend.inFlight === 0)
-      this.leaving = this.leaving.filter((other) => other !== backend);
+    if (this.leaving.length > 0) this.left(backend);
     if (this.queue.size > 0) this.pump();
+  }
+
+  /** Something on the backend is over: has it anything left that the status is to show? */
+  left(backend: Backend): void {
+    if (backend.inFlight + backend.upgraded > 0) return;
+    this.leaving = this.leaving.filter((other) => other !== backend);
   }
 
   /** From now on no request waits for a worker: who does, gives up, as will who comes. */
@@ -136,10 +141,15 @@ export class Pool {
 
   /** By worker: the sockets of a worker with threads are added up. */
   status(): EdgeStatus['workers'] {
-    const byId = new Map<number, { id: number; inFlight: number; served: number }>();
-    for (const { workerId: id, inFlight, served } of [...this.backends, ...this.leaving]) {
-      const sum = byId.get(id) ?? { id, inFlight: 0, served: 0 };
+    const byId = new Map<
+      number,
+      { id: number; inFlight: number; upgraded: number; served: number }
+    >();
+    for (const backend of [...this.backends, ...this.leaving]) {
+      const { workerId: id, inFlight, upgraded, served } = backend;
+      const sum = byId.get(id) ?? { id, inFlight: 0, upgraded: 0, served: 0 };
       sum.inFlight += inFlight;
+      sum.upgraded += upgraded;
       sum.served += served;
       byId.set(id, sum);
     }
@@ -149,7 +159,7 @@ export class Pool {
   private remove(workerId: number): Backend[] {
     const removed = this.backends.filter((backend) => backend.workerId === workerId);
     this.backends = this.backends.filter((backend) => backend.workerId !== workerId);
-    this.leaving = [...this.leaving, ...removed.filter((backend) => backend.inFlight > 0)];
+    this.leaving = [...this.leaving, ...removed.filter(isInUse)];
     return removed;
   }
 
@@ -190,4 +200,8 @@ export class Pool {
     for (const waiter of this.answering.overdue(nowMs))
       waiter.giveUp(failure('RESPONSE_TIMEOUT', 'the app did not begin to answer in time'));
   }
+}
+
+function isInUse({ inFlight, upgraded }: Backend): boolean {
+  return inFlight + upgraded > 0;
 }

@@ -4,8 +4,8 @@
 //           ├▶ head ──▶ busy ── answered ──▶ idle ◀───────────────────────────┘
 //   idle ───┘            └── answered, to be closed ──▶ linger ──▶ closed
 //
-// Any phase goes to closed with the socket. In busy and discard `messageOpen` says whether the
-// request's end has been read.
+// Any phase goes to closed with the socket; busy goes to tunnel when protocols are switched. In busy
+// and discard `messageOpen` says whether the request's end has been read.
 
 import type { Socket } from 'node:net';
 import type { Failure } from '../../errors/failure.ts';
@@ -30,7 +30,7 @@ import { Output } from './output.ts';
 import type { ParserLoan } from './parser-pool.ts';
 import type { Watch } from './sweep.ts';
 
-export type Phase = 'fresh' | 'head' | 'busy' | 'discard' | 'idle' | 'linger' | 'closed';
+export type Phase = 'fresh' | 'head' | 'busy' | 'discard' | 'idle' | 'linger' | 'tunnel' | 'closed';
 
 export class Http1Connection implements ParserEvents {
   readonly hub: Hub;
@@ -60,13 +60,13 @@ export class Http1Connection implements ParserEvents {
   private readonly isUnix: boolean;
   private loan: ParserLoan | null = null;
   /** Bytes of the next request that came while one is in work: at most one read. */
-  private kept: Buffer | null = null;
+  kept: Buffer | null = null;
   /** Inside take(): answers are gathered until its end. */
   private taking = false;
   /** What is being read will be overwritten: content has to be copied. */
   private isBorrowed = false;
-  /** After a parse failure: nothing more is understood. */
-  private isDeaf = false;
+  /** After a parse failure, and in a tunnel: nothing more is understood. */
+  isDeaf = false;
   private nowMs = 0;
   /** What discard or linger may still read. */
   private spareBytes = 0;
@@ -91,7 +91,8 @@ export class Http1Connection implements ParserEvents {
       this.isBorrowed = isBorrowed;
       this.nowMs = performance.now();
       this.take(this.kept === null ? chunk : this.withKept(chunk));
-    } else this.discard(chunk.length);
+    } else if (this.phase === 'tunnel') this.socket.push(isBorrowed ? Buffer.from(chunk) : chunk);
+    else this.discard(chunk.length);
   }
 
   private take(chunk: Buffer): void {
@@ -374,15 +375,16 @@ export class Http1Connection implements ParserEvents {
       this.closeAfter = true;
       this.exchange?.fail(failure('CLIENT_LEFT', 'within the content'));
     } else if (this.phase === 'linger') this.socket.destroySoon();
-    else this.linger();
+    else if (this.phase !== 'tunnel') this.linger();
   }
 
   onClosed(): void {
+    const reason = this.phase === 'tunnel' ? null : failure('CLIENT_LEFT');
     this.phase = 'closed';
     this.loan = null;
     this.kept = null;
     this.output.drop();
-    this.settle(failure('CLIENT_LEFT'));
+    this.settle(reason);
     this.hub.onClosed(this);
   }
 

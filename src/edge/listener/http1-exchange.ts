@@ -3,6 +3,7 @@
 //   waiting ──respond()──▶ answering ──end()──▶ ended ──all sent──▶ over
 //      └────────────┴───── fail(), client leaves ─────────────────────┘
 
+import type { Socket } from 'node:net';
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
 import type {
@@ -27,19 +28,20 @@ import {
 } from '../../http/response-head.ts';
 import { errorAnswer } from '../error-pages/error-answer.ts';
 import type { SettledExchange } from '../settled-exchange.ts';
+import type { UpgradableExchange } from '../upgrade/upgradable.ts';
+import { handOver } from './hand-over.ts';
 import { httpDate } from './http-clock.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import { newRequestId } from './request-ids.ts';
 
 const noFields: Fields = [];
 
-export class Http1Exchange implements SettledExchange {
+export class Http1Exchange implements SettledExchange, UpgradableExchange {
   request: RequestHead;
   readonly received: RequestHead;
   client: ClientFacts;
   readonly bodyLength: BodyLength;
   readonly expectsContinue: boolean;
-  /** What Upgrade asked for, for the lane that serves such requests. */
   readonly upgrade: RequestFraming['upgrade'];
   requestId: string;
   readonly record: ExchangeRecord;
@@ -182,6 +184,21 @@ export class Http1Exchange implements SettledExchange {
     if (!head.keepAlive) this.connection.closeAfter = true;
     this.connection.output.addHead(head.head);
     this.connection.flushSoon();
+  }
+
+  get socket(): Socket {
+    return this.connection.socket;
+  }
+
+  switchProtocols(fields: Fields): Socket {
+    const { record } = this;
+    this.responded = true;
+    this.responseFields = fields;
+    record.status = 101;
+    record.respondedMs = performance.now();
+    // Only a reset shows that it is not the end.
+    this.framing = 'close';
+    return handOver(this.connection);
   }
 
   respondPrepared(prepared: PreparedHead): void {

@@ -35,6 +35,8 @@ export interface Hub {
   readonly coarseNowMs: number;
   readonly sweepMs: number;
   requestsInFlight: number;
+  /** Of these, connections that speak another protocol now. */
+  tunnels: number;
   options(): ConnectionOptions;
   /** Calls connection.flush() at the end of this turn. */
   flushSoon(connection: Http1Connection): void;

@@ -68,6 +68,7 @@ class ListenerHub implements Hub {
   isDraining = false;
   coarseNowMs = performance.now();
   requestsInFlight = 0;
+  tunnels = 0;
   /** Called when the last connection has closed. */
   readonly onEmpty: (() => void)[] = [];
 
@@ -189,7 +190,7 @@ export function createListener(deps: ListenerDeps): Listener {
       return hub.handshakes?.status() ?? null;
     },
     get requestsInFlight() {
-      return hub.requestsInFlight;
+      return hub.requestsInFlight - hub.tunnels;
     },
     async drain(deadlineMs) {
       for (const key of [...servers.keys()]) await unlisten(key);

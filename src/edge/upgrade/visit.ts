@@ -1,0 +1,209 @@
+// One request to switch protocols on its way to a worker: it waits for one like any request, and asks it on a
+// connection of its own. A 101 makes a tunnel of it; any other answer is passed on.
+
+import type { IncomingMessage } from 'node:http';
+import type httpProxy from 'http-proxy';
+import { type Failure, failure } from '../../errors/failure.ts';
+import type { ExchangeHandler, Fields } from '../../http/exchange.ts';
+import { fieldValues, isHopByHopName } from '../../http/fields.ts';
+import { encodePlainPreface } from '../../link/plain-preface.ts';
+import type { Backend } from '../balancer/backend.ts';
+import type { Pool } from '../balancer/pool.ts';
+import { decideRetry } from '../balancer/retry.ts';
+import { Waiter } from '../balancer/wait-list.ts';
+import { asHeaders, beginHandshake, type Handshake, type Switched } from './engine.ts';
+import { Tunnel } from './tunnel.ts';
+import { agrees, type UpgradableExchange } from './upgradable.ts';
+
+/** What a visit needs of the lane. */
+export interface VisitHost {
+  readonly pool: Pool;
+  /** From the claim of a worker to its answer; 0 = no limit. */
+  readonly responseTimeoutMs: number;
+  engine(): Promise<httpProxy>;
+  /** A tunnel is open until its onOver. */
+  onTunnel(tunnel: Tunnel): void;
+  onOver(tunnel: Tunnel): void;
+}
+
+/** Life: waiting for a worker → asking ⟲ (retry) → answered, or a tunnel → over. */
+export class Visit extends Waiter implements ExchangeHandler {
+  private readonly exchange: UpgradableExchange;
+  private readonly fields: Fields;
+  private readonly host: VisitHost;
+  private backend: Backend | null = null;
+  private handshake: Handshake | null = null;
+  private answer: IncomingMessage | null = null;
+  private tunnel: Tunnel | null = null;
+  private over = false;
+
+  /** `fields` as the worker is to get them. */
+  constructor(exchange: UpgradableExchange, fields: Fields, host: VisitHost) {
+    super();
+    this.exchange = exchange;
+    this.fields = fields;
+    this.host = host;
+  }
+
+  run(): void {
+    this.exchange.attach(this);
+    if (!this.over) this.host.pool.submit(this, false);
+  }
+
+  // ── from the pool
+
+  start(backend: Backend): void {
+    const { host, exchange } = this;
+    const nowMs = performance.now();
+    if (exchange.record.claimedMs === 0) exchange.record.claimedMs = nowMs;
+    exchange.record.upstream = backend.name;
+    this.backend = backend;
+    if (host.responseTimeoutMs > 0) host.pool.awaitAnswer(this, nowMs + host.responseTimeoutMs);
+    host.engine().then(
+      (engine) => {
+        if (this.backend === backend && this.handshake === null) this.ask(engine, backend);
+      },
+      (error: unknown) => exchange.fail(failure('EDGE_FAULT', 'http-proxy does not load', error)),
+    );
+  }
+
+  private ask(engine: httpProxy, backend: Backend): void {
+    const { fields, exchange } = this;
+    const { method, target } = exchange.request;
+    try {
+      this.handshake = beginHandshake(engine, {
+        method,
+        target,
+        fields,
+        client: exchange.socket,
+        socketPath: backend.path,
+        preface: encodePlainPreface(exchange.client),
+        events: {
+          onSwitch: (answer, switched) => this.onSwitch(answer, switched),
+          onAnswer: (answer) => this.onAnswer(answer),
+          onInform: (status, fields) => exchange.inform(status, fields),
+          onFailed: (error, reached) => this.onFailed(error, reached),
+        },
+      });
+    } catch (error) {
+      exchange.fail(failure('EDGE_FAULT', 'the request to upgrade could not be sent', error));
+    }
+  }
+
+  giveUp(reason: Failure): void {
+    this.leaveWorker();
+    this.exchange.fail(reason);
+  }
+
+  // ── from the client: there is no content
+
+  onRequestData(): void {}
+  onRequestEnd(): void {}
+
+  onDrain(): void {
+    this.answer?.resume();
+  }
+
+  onClose(): void {
+    this.over = true;
+    this.tunnel?.count();
+    this.host.pool.queue.remove(this);
+    this.leaveWorker();
+  }
+
+  // ── from the worker
+
+  private onSwitch(answer: IncomingMessage, { upstream, headBytes, join }: Switched): void {
+    const { exchange, backend, host } = this;
+    const protocol = fieldValues(answer.rawHeaders, 'upgrade');
+    if (backend === null || !agrees(exchange.upgrade ?? '', protocol)) {
+      upstream.destroy();
+      exchange.fail(failure('RESPONSE_INVALID', 'it switched to a protocol nobody asked for'));
+      return;
+    }
+    const fields = this.withRequestId(answer.rawHeaders.filter(isEndToEnd));
+    fields.push('Upgrade', protocol!, 'Connection', 'Upgrade');
+    answer.headers = asHeaders(fields) as IncomingMessage['headers'];
+    const client = exchange.switchProtocols(fields);
+    const tunnel = new Tunnel({
+      client,
+      upstream,
+      backend,
+      record: exchange.record,
+      isWebSocket: protocol!.trim().toLowerCase() === 'websocket',
+      headBytes,
+      reset: (reason) => exchange.fail(reason),
+      onOver: (it) => host.onOver(it),
+    });
+    this.tunnel = tunnel;
+    host.onTunnel(tunnel);
+    // Its place among the requests is free: open tunnels have a limit of their own.
+    this.leaveWorker();
+    join();
+    tunnel.joined();
+  }
+
+  private onAnswer(answer: IncomingMessage): void {
+    const { exchange } = this;
+    const status = answer.statusCode ?? 0;
+    this.host.pool.answering.remove(this);
+    this.answer = answer;
+    answer.on('data', (chunk: Buffer) => {
+      if (!exchange.write(chunk)) answer.pause();
+    });
+    answer.on('end', () => {
+      this.leaveWorker();
+      exchange.end(answer.rawTrailers);
+    });
+    answer.on('close', () => {
+      if (!answer.complete) exchange.fail(failure('WORKER_RESET', 'in the midst of its answer'));
+    });
+    exchange.respond(status, answer.statusMessage ?? '', this.withRequestId(answer.rawHeaders));
+  }
+
+  private onFailed(error: Error, reached: boolean): void {
+    const { exchange, backend, host } = this;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const isOdd = code.startsWith('HPE_') || code === '';
+    const reason = failure(isOdd ? 'RESPONSE_INVALID' : 'WORKER_DIED', `${code} ${error.message}`);
+    if (!isOdd) backend?.failed(reason);
+    this.leaveWorker();
+    if (this.over) return;
+    const verdict = decideRetry({
+      method: exchange.request.method,
+      failure: reason,
+      reached,
+      replayable: true,
+      answered: false,
+      retries: exchange.record.retries,
+    });
+    if (verdict !== 'retry') {
+      exchange.fail(reason);
+      return;
+    }
+    exchange.record.retries++;
+    this.avoidWorkerId = backend?.workerId ?? 0;
+    host.pool.submit(this, true);
+  }
+
+  /** Adds X-Request-Id, unless the app has set it. */
+  private withRequestId(fields: Fields): Fields {
+    if (fieldValues(fields, 'x-request-id') !== undefined) return [...fields];
+    return [...fields, 'X-Request-Id', this.exchange.requestId];
+  }
+
+  /** Gives its place on the worker back, and ends the question to it. */
+  private leaveWorker(): void {
+    const { host, backend, handshake } = this;
+    host.pool.answering.remove(this);
+    this.backend = null;
+    this.handshake = null;
+    if (this.tunnel === null) handshake?.destroy();
+    if (backend !== null) host.pool.release(backend);
+  }
+}
+
+/** Of names and values in turn: not those for one connection. */
+function isEndToEnd(_text: string, at: number, all: readonly string[]): boolean {
+  return !isHopByHopName(all[at - (at % 2)]!);
+}
