@@ -18,9 +18,17 @@ export function certificateLines({ edges }: Status, nowMs: number): string[] {
   return more === 0 ? shown : [...shown, `and ${more} that last longer`];
 }
 
-function line({ source, names, issuer, key, notBeforeMs, notAfterMs }: Certificate, nowMs: number) {
+function line(certificate: Certificate, nowMs: number): string {
+  const { source, names, issuer, key, staple } = certificate;
   const named = names.slice(0, namesMax).join(', ') || 'no name';
   const more = names.length > namesMax ? ` and ${names.length - namesMax} more` : '';
   const from = source === 'files' ? '' : `, ${source}`;
-  return `${named}${more}: ${key} by ${issuer}${from}, ${expiryText({ notBeforeMs, notAfterMs }, nowMs)}`;
+  return `${named}${more}: ${key} by ${issuer}${from}, ${expiryText(certificate, nowMs)}${stapleText(staple)}`;
+}
+
+function stapleText(staple: Certificate['staple']): string {
+  if (staple === null) return '';
+  const { untilMs, problem } = staple;
+  if (untilMs !== null) return ', OCSP stapled';
+  return `, no OCSP response${problem === null ? ' yet' : `: ${problem}`}`;
 }

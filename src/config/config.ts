@@ -97,6 +97,7 @@ export interface Config {
   readonly tlsHandshakeTimeoutMs: number;
   /** Under way at a time, in each edge. */
   readonly tlsHandshakesMax: number;
+  readonly ocspStapling: boolean;
   readonly redirectHttps: 'off' | '301' | '308';
   /** null = that of the first https:// bind. */
   readonly redirectHttpsPort: number | null;

@@ -38,6 +38,8 @@ export interface PorticoConfig {
   readonly tlsHandshakeTimeout?: number | string | undefined;
   /** Most TLS handshakes an edge has under way at a time. At the limit, one that has taken a quarter of its time makes room for a new one; else the new connection is closed. Default: `1024`. */
   readonly tlsHandshakesMax?: number | undefined;
+  /** Staple OCSP responses (on unless --no-ocsp-stapling). For certificates that name an OCSP responder by http:// and have their issuer in the chain. See [TLS](tls.md#ocsp-stapling). Default: `on`. */
+  readonly ocspStapling?: boolean | undefined;
   /** Redirect clients that come without TLS: off, 301 or 308. 308 keeps the method. ACME challenges and `/-/healthz` are answered without TLS, and so are requests over Unix sockets and those that a trusted proxy had by https. Default: `off`. */
   readonly redirectHttps?: 'off' | '301' | '308' | number | undefined;
   /** Port in redirects, if clients know another than we do. Behind a port mapping. Without an https:// bind, where a proxy does TLS, it is 443. Default: `that of the first https:// bind`. */

@@ -36,6 +36,7 @@ import { filePairs, storeSettings } from './tls/certificate-files.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
 import { createCertificateCheck } from './tls/client-certificate.ts';
 import type { HandshakeOptions } from './tls/handshakes.ts';
+import { Stapling } from './tls/stapling.ts';
 import { wantsUpgrade } from './upgrade/upgradable.ts';
 import { Upgrades } from './upgrade/upgrades.ts';
 
@@ -183,6 +184,8 @@ export class Edge {
   readonly listener: Listener;
   /** For the https:// binds. */
   readonly certificates: CertificateStore;
+  /** Their OCSP responses. */
+  readonly stapling: Stapling;
   readonly compressing = new Slots();
   /** Also answers tls-alpn-01. */
   readonly acme: AcmeLane;
@@ -208,6 +211,7 @@ export class Edge {
     this.pool = new Pool({ settings: config, connect: connectLink, log });
     this.upgrades = new Upgrades(config, this.pool);
     this.certificates = new CertificateStore(storeSettings(config, tls), filePairs(config, tls));
+    this.stapling = new Stapling(log, this.certificates);
     this.acme = new AcmeLane(log, this.certificates);
     const useAcme = this.acme.prepare(config);
     const errorPages = loadErrorPages(config.errorPages);
@@ -224,13 +228,14 @@ export class Edge {
         options: () => this.handshakeOptions,
         certificates: this.certificates,
         alpnChallenge: (serverName) => this.acme.tlsAlpn(serverName),
-        stapling: () => null,
+        staple: (context, hello) => this.stapling.stapleFor(context, hello),
         onFailed: (reason, address, detail) =>
           logHandshake(log, this.refusals, { reason, address, detail }),
       },
       log,
     });
     useAcme();
+    this.stapling.configure(config);
   }
 
   /** New requests meet the new settings, those under way finish by the old ones, and no connection
@@ -259,6 +264,7 @@ export class Edge {
     this.pool.settings = config;
     this.upgrades.settings = config;
     useAcme();
+    this.stapling.configure(config);
   }
 
   /** Files of certificates have changed: new handshakes meet what is in them now. */
@@ -306,7 +312,7 @@ export class Edge {
       cache: this.cache?.stats() ?? null,
       tls: this.listener.tls,
       acme: this.acme.status(),
-      certificates: this.certificates.summary(),
+      certificates: this.certificates.summary((certPem) => this.stapling.status(certPem)),
       workers: this.pool.status(),
     };
   }
@@ -324,6 +330,7 @@ export class Edge {
   async drain(deadlineMs: number): Promise<void> {
     this.isStopping = true;
     const stopped = this.acme.close();
+    this.stapling.close();
     // Those who wait for a worker are answered before their connections are cut.
     const refuse = (): void =>
       this.pool.refuse(failure('SHUTTING_DOWN', 'no worker was free in time'));

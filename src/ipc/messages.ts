@@ -135,6 +135,16 @@ export interface CertificateSummary {
   /** Milliseconds since 1970. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** null = its handshakes have no OCSP response, and want none. */
+  readonly staple: StapleStatus | null;
+}
+
+/** The OCSP response of a certificate. */
+export interface StapleStatus {
+  /** Served until then, in ms since 1970; null = there is none to serve. */
+  readonly untilMs: number | null;
+  /** Why the last attempt to get one failed; null = it did not. */
+  readonly problem: string | null;
 }
 
 /** A name whose certificate is had by ACME. Times in ms since 1970. */

@@ -28,6 +28,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     tlsUnknownName: 'default',
     tlsHandshakeTimeoutMs: 10_000,
     tlsHandshakesMax: 1024,
+    ocspStapling: true,
     redirectHttps: 'off',
     redirectHttpsPort: null,
     hsts: null,

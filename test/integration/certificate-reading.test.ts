@@ -53,6 +53,7 @@ test('the log is told of a certificate once a day, and of a renewed one no more'
     names: ['a.test'],
     issuer: 'CA',
     key: 'RSA 2048',
+    staple: null,
   };
   const old = { ...facts, ...lasting(3) };
   watch([old, { ...facts, file: '/b.pem', ...lasting(80) }], now);

@@ -30,13 +30,16 @@ test('names and protocols of a ClientHello are read, at any length it is known b
     const bytes = await hello(options);
     assert.deepEqual(readFirstBytes(bytes), {
       kind: 'hello',
-      facts: { serverName: 'a.example', protocols: ['h2', 'http/1.1'] },
+      facts: { serverName: 'a.example', protocols: ['h2', 'http/1.1'], asksForStaple: false },
     });
     for (let length = 0; length < bytes.length; length++)
       assert.equal(readFirstBytes(bytes.subarray(0, length)).kind, 'partial');
   }
   const bare = readFirstBytes(await hello({}));
-  assert.deepEqual(bare, { kind: 'hello', facts: { serverName: null, protocols: [] } });
+  assert.deepEqual(bare, {
+    kind: 'hello',
+    facts: { serverName: null, protocols: [], asksForStaple: false },
+  });
 });
 
 test('other first bytes are told apart', () => {

@@ -138,6 +138,14 @@ export const tlsSettings: readonly Setting[] = [
     help: 'Most TLS handshakes an edge has under way at a time',
     doc: 'At the limit, one that has taken a quarter of its time makes room for a new one; else the new connection is closed.',
   }),
+  setting('ocspStapling', {
+    group: 'TLS and HTTP/2',
+    kind: boolean,
+    default: true,
+    help: 'Staple OCSP responses (on unless --no-ocsp-stapling)',
+    doc: 'For certificates that name an OCSP responder by http:// and have their issuer in the chain. See [TLS](tls.md#ocsp-stapling).',
+    known: 'nginx `ssl_stapling`, `ssl_stapling_verify`',
+  }),
   setting('redirectHttps', {
     group: 'TLS and HTTP/2',
     kind: orNumber(choice(['off', '301', '308'], { placeholder: 'STATUS' })),

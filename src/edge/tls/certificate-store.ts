@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { type ContextSettings, createContext } from '../../certificates/contexts.ts';
 import { certificateFacts } from '../../certificates/facts.ts';
-import type { CertificateSummary } from '../../ipc/messages.ts';
+import type { CertificateSummary, StapleStatus } from '../../ipc/messages.ts';
 
 /** A chain and its key. */
 export interface CertificatePair {
@@ -35,7 +35,13 @@ interface Entry extends CertificatePair {
   readonly names: readonly string[];
   /** A name may have a certificate of each type, of which the handshake takes one. */
   readonly keyType: string;
-  readonly facts: CertificateSummary;
+  readonly facts: Omit<CertificateSummary, 'staple'>;
+}
+
+/** What a handshake with this context may show: one certificate of each type of key. */
+export interface ServedPairs {
+  readonly context: SecureContext;
+  readonly pairs: readonly { readonly certPem: string; readonly keyType: string }[];
 }
 
 /** Where certificates come from, the first that has a name is taken: what was configured as a file is
@@ -46,16 +52,22 @@ export class CertificateStore {
   private settings: StoreSettings;
   private readonly sources = new Map<string, readonly Entry[]>();
   private contexts = new Map<string, SecureContext>();
+  /** The certificates of each context. */
+  private pairs: readonly ServedPairs[] = [];
   private byName = new Map<string, SecureContext>();
   private fallback: SecureContext | null = null;
   private ticketKeys: TicketKeys | null = null;
-  /** Called after each change. */
-  onChange: () => void = () => {};
+  private readonly listeners: (() => void)[] = [];
 
   /** Throws where a certificate or a setting can't be used. */
   constructor(settings: StoreSettings, files: readonly CertificatePair[] = []) {
     this.settings = settings;
     this.set('files', files);
+  }
+
+  /** `listener` is called after each change. */
+  onChange(listener: () => void): void {
+    this.listeners.push(listener);
   }
 
   /** The context for what a client asks for, null = end the handshake with unrecognized_name. The same
@@ -128,8 +140,16 @@ export class CertificateStore {
     }
   }
 
-  summary(): CertificateSummary[] {
-    return inOrder(this.sources).map(({ facts }) => facts);
+  /** All contexts that handshakes may get. */
+  served(): readonly ServedPairs[] {
+    return this.pairs;
+  }
+
+  summary(stapleOf: (certPem: string) => StapleStatus | null = () => null): CertificateSummary[] {
+    return inOrder(this.sources).map(({ facts, certPem }) => ({
+      ...facts,
+      staple: stapleOf(certPem),
+    }));
   }
 
   private entry(source: string, pair: CertificatePair): Entry {
@@ -148,7 +168,7 @@ export class CertificateStore {
     const next = new Map(this.sources).set(source, entries);
     this.index(next);
     this.sources.set(source, entries);
-    this.onChange();
+    for (const listener of this.listeners) listener();
   }
 
   /** Makes what is not there yet, then swaps; what nobody uses any more goes. */
@@ -162,9 +182,11 @@ export class CertificateStore {
         if (!group.has(entry.keyType)) group.set(entry.keyType, entry);
       }
     const used = new Map<string, SecureContext>();
+    const served: ServedPairs[] = [];
     const contextOf = (group: readonly Entry[]): SecureContext => {
       const key = group.map(({ certPem, keyPem }) => certPem + keyPem).join('\0');
       const context = used.get(key) ?? this.contexts.get(key) ?? this.make(group);
+      if (!used.has(key)) served.push({ context, pairs: group });
       used.set(key, context);
       return context;
     };
@@ -177,6 +199,7 @@ export class CertificateStore {
     this.byName = byName;
     this.fallback = fallback;
     this.contexts = used;
+    this.pairs = served;
   }
 
   private make(group: readonly Entry[]): SecureContext {

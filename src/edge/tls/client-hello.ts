@@ -6,13 +6,19 @@ const RECORD_BYTES_MAX = 16_384;
 const HANDSHAKE = 0x16;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
+const STATUS_REQUEST = 5;
 const ALPN = 16;
+const SIGNATURE_ALGORITHMS = 13;
+const SUPPORTED_VERSIONS = 43;
+const SIGNATURE_ALGORITHMS_CERT = 50;
 
 /** What a client names in the clear. */
 export interface HelloFacts {
   readonly serverName: string | null;
   /** By ALPN, in the client's order; empty = it does not speak ALPN. */
   readonly protocols: readonly string[];
+  /** It takes a stapled OCSP response. */
+  readonly asksForStaple: boolean;
 }
 
 /**
@@ -40,27 +46,73 @@ export function readFirstBytes(bytes: Uint8Array): FirstBytes {
 
 /** RFC 8446 section 4.1.2; the same in TLS 1.2. */
 function helloFacts(record: Reader): HelloFacts | null {
-  if (record.number(1) !== CLIENT_HELLO) return null;
-  const hello = record.part(3);
-  if (hello === null) return null;
-  // Version and random; then session id, cipher suites, compression methods.
-  if (hello.number(2) < 0 || !hello.skip(32)) return null;
-  if (hello.part(1) === null || hello.part(2) === null || hello.part(1) === null) return null;
-  const extensions = hello.part(2);
+  const lists = helloLists(record);
+  if (lists === null) return null;
+  const { extensions } = lists;
   let serverName: string | null = null;
   let protocols: string[] = [];
+  let asksForStaple = false;
   while (extensions !== null && !extensions.isAtEnd) {
     const type = extensions.number(2);
     const data = extensions.part(2);
     if (type < 0 || data === null) return null;
     if (type === SERVER_NAME) serverName = firstName(data);
+    // Of type ocsp (RFC 6066 section 8).
+    else if (type === STATUS_REQUEST) asksForStaple = data.number(1) === 1;
     else if (type === ALPN) {
       const list = protocolList(data);
       if (list === null) return null;
       protocols = list;
     }
   }
-  return { serverName, protocols };
+  return { serverName, protocols, asksForStaple };
+}
+
+/** What the client offers; `extensions` null = none at all. */
+function helloLists(record: Reader): { suites: Reader; extensions: Reader | null } | null {
+  if (record.number(1) !== CLIENT_HELLO) return null;
+  const hello = record.part(3);
+  if (hello === null) return null;
+  // Version and random; then session id, cipher suites, compression methods.
+  if (hello.number(2) < 0 || !hello.skip(32) || hello.part(1) === null) return null;
+  const suites = hello.part(2);
+  if (suites === null || hello.part(1) === null) return null;
+  return { suites, extensions: hello.part(2) };
+}
+
+/** Of a ClientHello that was read before: what the choice of a certificate depends on. */
+export interface HelloOffers {
+  readonly suites: ReadonlySet<number>;
+  /** signature_algorithms. */
+  readonly schemes: ReadonlySet<number>;
+  /** For the signatures in certificates there is a list of its own (signature_algorithms_cert). */
+  readonly hasCertSchemes: boolean;
+  readonly versions: ReadonlySet<number>;
+}
+
+export function readHelloOffers(bytes: Uint8Array): HelloOffers | null {
+  const lists = helloLists(new Reader(bytes, RECORD_HEADER_BYTES, bytes.length));
+  if (lists === null) return null;
+  const { extensions } = lists;
+  let schemes = new Set<number>();
+  let versions = new Set<number>();
+  let hasCertSchemes = false;
+  while (extensions !== null && !extensions.isAtEnd) {
+    const type = extensions.number(2);
+    const data = extensions.part(2);
+    if (type < 0 || data === null) return null;
+    if (type === SIGNATURE_ALGORITHMS) schemes = pairs(data.part(2));
+    else if (type === SUPPORTED_VERSIONS) versions = pairs(data.part(1));
+    else if (type === SIGNATURE_ALGORITHMS_CERT) hasCertSchemes = true;
+  }
+  return { suites: pairs(lists.suites), schemes, hasCertSchemes, versions };
+}
+
+/** Numbers of two bytes. */
+function pairs(list: Reader | null): Set<number> {
+  const numbers = new Set<number>();
+  for (let next = list?.number(2) ?? -1; next >= 0; next = list!.number(2)) numbers.add(next);
+  return numbers;
 }
 
 /** RFC 6066 section 3. */

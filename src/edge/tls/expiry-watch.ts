@@ -36,7 +36,7 @@ export function createExpiryWatch(
 export function watchExpiry(log: Pick<Log, 'warning'>, store: CertificateStore): void {
   const watch = createExpiryWatch(log);
   const look = (): void => watch(store.summary(), Date.now());
-  store.onChange = look;
+  store.onChange(look);
   setInterval(look, lookMs).unref();
   look();
 }

@@ -26,8 +26,8 @@ export interface TlsDeps {
   readonly certificates: Certificates;
   /** The answer to ACME's challenge tls-alpn-01 (RFC 8737); null = none is awaited for the name. */
   readonly alpnChallenge: (serverName: string) => SecureContext | null;
-  /** The TLS server whose OCSPRequest event staples; null = no certificate wants it. */
-  readonly stapling: () => TlsSocketOptions['server'] | null;
+  /** The OCSP response at hand for what this ClientHello gets of the context. */
+  readonly staple: (context: SecureContext, hello: Buffer) => Buffer | null;
   readonly onFailed: (reason: HandshakeFailure, address: string, detail: string) => void;
 }
 
@@ -144,12 +144,14 @@ export class Handshakes {
   // ── what a handshake says ──
 
   /** How to go on with a client that asks for this; null = it is refused. */
-  settingsFor(facts: HelloFacts | null): { options: TlsSocketOptions; isAcme: boolean } | null {
+  settingsFor(
+    facts: HelloFacts | null,
+    hello: Buffer,
+  ): { options: TlsSocketOptions; isAcme: boolean } | null {
     const { options, certificates, alpnChallenge } = this.deps;
     const { http2, asksForCertificate } = options();
     const protocols = http2 ? http2First : http1Only;
-    const server = this.deps.stapling();
-    const common = { protocols, requestCert: asksForCertificate, selectByName: null, server };
+    const common = { protocols, requestCert: asksForCertificate, selectByName: null, staple: null };
     if (facts?.protocols.includes(ACME)) {
       const secureContext = alpnChallenge(facts.serverName ?? '');
       const acme = { ...common, protocols: acmeOnly, requestCert: false };
@@ -157,9 +159,9 @@ export class Handshakes {
     }
     const secureContext = certificates.select(facts?.serverName ?? undefined);
     if (secureContext === null) return null;
-    // The OCSP response is that of the context chosen by name, which Node knows only if it asks for it.
-    const selectByName = facts === null || server !== null ? this.selectByName : null;
-    return { options: { ...common, secureContext, selectByName }, isAcme: false };
+    const selectByName = facts === null ? this.selectByName : null;
+    const staple = facts?.asksForStaple ? this.deps.staple(secureContext, hello) : null;
+    return { options: { ...common, secureContext, selectByName, staple }, isAcme: false };
   }
 
   private readonly selectByName = (
@@ -276,7 +278,7 @@ class Handshake {
   private shake(hello: Buffer, facts: HelloFacts | null): void {
     this.stage = 'shaking';
     this.read = null;
-    const settings = this.all.settingsFor(facts);
+    const settings = this.all.settingsFor(facts, hello);
     if (settings === null) {
       this.socket.on('error', () => {});
       this.socket.end(unrecognizedName);

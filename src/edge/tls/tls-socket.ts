@@ -11,8 +11,8 @@ export interface TlsSocketOptions {
   readonly requestCert: boolean;
   /** Where the context still depends on the name; else the handshake goes on without a stop. */
   readonly selectByName: TLSSocketOptions['SNICallback'] | null;
-  /** OCSP responses come from its event. */
-  readonly server: TLSSocketOptions['server'] | null;
+  /** The OCSP response for a client that asks for one, DER. */
+  readonly staple: Buffer | null;
 }
 
 /** Gets what was decrypted; the bytes are its only until it returns. */
@@ -21,6 +21,7 @@ export type TakeBytes = (bytes: Buffer) => void;
 interface Handle {
   useUserBuffer?: unknown;
   receive(bytes: Uint8Array): void;
+  setOCSPResponse?(der: Buffer): void;
   verifyError(): { readonly code: string } | null;
 }
 
@@ -66,12 +67,12 @@ export function startTls(
     requestCert: options.requestCert,
     rejectUnauthorized: false,
     ...(options.selectByName ? { SNICallback: options.selectByName } : {}),
-    ...(options.server ? { server: options.server } : {}),
   };
   if (wrapHandle === undefined || typeof handle.useUserBuffer !== 'function') {
     accepted.unshift(first);
     const socket = new TLSSocket(accepted, given);
     if (onBytes !== null) socket.on('data', onBytes);
+    giveStaple(socket, options.staple);
     return socket;
   }
   owner._handle = null;
@@ -83,8 +84,17 @@ export function startTls(
   taken = undefined;
   const made = socket as unknown as WithHandle;
   made.connecting = false;
+  giveStaple(socket, options.staple);
   made._handle!.receive(first);
+  // Where the client has to begin anew (HelloRetryRequest), Node 22 and later have used it up.
+  giveStaple(socket, options.staple);
   return socket;
+}
+
+/** Node asks for it by its server's event OCSPRequest, and stops the handshake for that; what is at hand can
+ *  be given at once. OpenSSL sends it only where the client asks. */
+function giveStaple(socket: TLSSocket, staple: Buffer | null): void {
+  if (staple !== null) (socket as unknown as WithHandle)._handle?.setOCSPResponse?.(staple);
 }
 
 function readInto(onBytes: TakeBytes) {
