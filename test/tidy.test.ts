@@ -117,6 +117,7 @@ test('what is pure has no clock, no I/O and no environment', () => {
       'edge/acme/schedule.ts',
       'edge/balancer/policy.ts',
       'edge/balancer/retry.ts',
+      'edge/balancer/sticky.ts',
       'edge/cache/entry.ts',
       'edge/cache/key.ts',
       'edge/cache/policy.ts',
@@ -126,6 +127,7 @@ test('what is pure has no clock, no I/O and no environment', () => {
       'edge/compression/decide.ts',
       'edge/compression/media-types.ts',
       'edge/compression/remember.ts',
+      'edge/upgrade/frames.ts',
     ].includes(file) ||
     file.startsWith('arbiter/decide');
   const banned =

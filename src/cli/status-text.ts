@@ -26,7 +26,11 @@ export function statusText(status: Status, nowMs: number): string {
     `  runtime dir ${arbiter.runtimeDir}`,
     ...reloadLines(arbiter),
   ];
-  const rows = [...edges.map(edgeRow), ...workers.map((worker) => workerRow(worker, arbiter))];
+  const upgraded = upgradedBy(edges);
+  const rows = [
+    ...edges.map(edgeRow),
+    ...workers.map((worker) => workerRow(worker, arbiter, upgraded.get(worker.id) ?? 0)),
+  ];
   const names = edges.find(({ status }) => status?.acme)?.status?.acme ?? [];
   const acme = names.length === 0 ? [] : ['', ...names.flatMap((name) => acmeLines(name, nowMs))];
   return `${[...head, '', ...table([header, ...rows]), ...acme].join('\n')}\n`;
@@ -94,9 +98,23 @@ function cacheText(cache: EdgeNumbers['cache']): string {
   return `, cache ${share}% of ${count(hits + misses)} hit, ${count(entries)} stored in ${memory(bytes)}`;
 }
 
-function workerRow(worker: Status['workers'][number], arbiter: Status['arbiter']): Row {
+/** Open WebSockets and the like by worker id, of all edges. */
+function upgradedBy(edges: Status['edges']): Map<number, number> {
+  const sums = new Map<number, number>();
+  for (const { status } of edges)
+    for (const { id, upgraded } of status?.workers ?? [])
+      sums.set(id, (sums.get(id) ?? 0) + upgraded);
+  return sums;
+}
+
+function workerRow(
+  worker: Status['workers'][number],
+  arbiter: Status['arbiter'],
+  upgraded: number,
+): Row {
   const { slot, pid, phase, uptimeMs, inFlight, served, rssBytes, failures, generation } = worker;
   const notes = [
+    ...(upgraded === 0 ? [] : [`${count(upgraded)} upgraded`]),
     ...(generation === arbiter.generation ? [] : [`generation ${generation}`]),
     ...(failures === 0 ? [] : [`failed ${failures} ${failures === 1 ? 'time' : 'times'} in a row`]),
   ];

@@ -166,6 +166,8 @@ export interface Config {
   readonly queueTimeoutMs: number;
   /** 0 = no limit. */
   readonly responseTimeoutMs: number;
+  /** Which requests of a client go to the same worker: Socket.IO's (auto), or all, by address or cookie. */
+  readonly sticky: 'off' | 'auto' | 'ip' | 'cookie';
   /** Open at a time, in each edge. */
   readonly upgradeConnections: number;
   /** 0 = no limit. */

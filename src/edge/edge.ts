@@ -17,6 +17,7 @@ import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { AcmeLane } from './acme/lane.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
+import { createSticky } from './balancer/sticky.ts';
 import { Cache } from './cache/cache.ts';
 import { lookForHandover } from './cache/fetch.ts';
 import { createCompression } from './compression/compression.ts';
@@ -78,6 +79,7 @@ function compose(config: Config, parts: Parts): Composed {
         })
       : null;
   const { forwarded } = config;
+  const stickTo = createSticky(config.sticky);
   const clientCertificates = config.certReqs !== 'none';
   const refuse = createCertificateCheck(config.certReqs);
   const redirect = createRedirectHttps(config, parts.httpsPort);
@@ -104,7 +106,8 @@ function compose(config: Config, parts: Parts): Composed {
 
     // 3. Another protocol: the app's, on a connection of its own.
     if (exchange.upgrade && wantsUpgrade(exchange)) {
-      upgrades.handle(exchange, upstreamFields(asking(exchange, peer, trusted)));
+      const stick = stickTo?.(exchange) ?? null;
+      upgrades.handle(exchange, upstreamFields(asking(exchange, peer, trusted)), stick);
       return;
     }
 
@@ -134,7 +137,9 @@ function compose(config: Config, parts: Parts): Composed {
       if (repeats !== null) shared = repeats.keepUpstream(upstream, forwarding);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
-    new Forward(exchange, head, pool, forwarding).run();
+    const forward = new Forward(exchange, head, pool, forwarding);
+    if (stickTo !== null) forward.stick = stickTo(exchange);
+    forward.run();
   }
 
   /** For the fields that tell an app who asks. */

@@ -75,6 +75,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     queueTimeoutMs: 10_000,
     healthEndpoints: true,
     readyWorkers: 1,
+    sticky: 'auto',
     upgradeConnections: 100,
     upgradeIdleTimeoutMs: 3_600_000,
     upgradeGraceMs: 100,

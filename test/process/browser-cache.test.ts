@@ -85,7 +85,7 @@ test(
     for (const { sent, bytes } of again) assert.ok(sent === 0 && bytes > 0, JSON.stringify(again));
 
     portico.signal('SIGTERM');
-  await portico.exited;
+    await portico.exited;
     const lines = readFileSync(log, 'utf8').trim().split('\n').sort();
     assert.deepEqual(lines, [
       'HTTP/2.0 200 /',

@@ -1,9 +1,17 @@
-// Settings of connections that are upgraded to another protocol: WebSocket and others.
+// Settings of connections that are upgraded to another protocol, and of clients that keep to one worker.
 
-import { duration, integer } from '../kinds.ts';
+import { choice, duration, integer } from '../kinds.ts';
 import { type Setting, setting } from '../setting.ts';
 
 export const upgradeSettings: readonly Setting[] = [
+  setting('sticky', {
+    group: 'Balancing',
+    kind: choice(['auto', 'off', 'ip', 'cookie'], { placeholder: 'HOW' }),
+    default: 'auto',
+    help: 'Requests of a client to the same worker: auto, off, ip, cookie',
+    doc: "`auto`: those of Socket.IO, which keeps its sessions in a worker's memory, by the client's address; all others go to any. `ip` and `cookie`: all requests to the app, by address or by a cookie, `portico_worker`. See [websockets.md](websockets.md).",
+    known: 'nginx `ip_hash`, HAProxy `balance source`',
+  }),
   setting('upgradeConnections', {
     group: 'Balancing',
     kind: integer({ min: 0, max: 1_000_000 }),

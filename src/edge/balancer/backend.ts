@@ -38,6 +38,8 @@ export class Backend implements Candidate {
   readonly workerId: number;
   /** Of its Unix socket. */
   readonly path: string;
+  /** Slot of the worker, and number of its thread: the same for the one that replaces it. */
+  readonly place: string;
   readonly capacity: number;
   /** "worker 2", for records and logs. */
   readonly name: string;
@@ -59,6 +61,8 @@ export class Backend implements Candidate {
     this.worker = options.worker;
     this.workerId = options.worker.id;
     this.path = options.path;
+    const { slot, sockets } = options.worker;
+    this.place = sockets.length > 1 ? `${slot}-${sockets.indexOf(options.path) + 1}` : String(slot);
     this.capacity = options.worker.capacity;
     this.name = `worker ${options.worker.slot}`;
     this.link = this.connect();

@@ -19,6 +19,7 @@ import type { Pool } from './pool.ts';
 import { Replay } from './replay.ts';
 import { decideRetry, isIdempotent } from './retry.ts';
 import { Spool } from './spool.ts';
+import { withCookie } from './sticky.ts';
 import { Waiter } from './wait-list.ts';
 
 export interface ForwardSettings {
@@ -177,7 +178,7 @@ export class Forward
     this.answered = true;
     const { exchange } = this;
     try {
-      const complete = withRequestId(fields, this.requestId);
+      const complete = this.withCookie(withRequestId(fields, this.requestId));
       for (const step of this.settings.responseSteps) {
         this.sink = step(exchange, status, complete, this);
         if (this.sink !== null) break;
@@ -186,6 +187,12 @@ export class Forward
     } catch (error) {
       this.onFault(error);
     }
+  }
+
+  private withCookie(fields: Fields): Fields {
+    const { stick, backend } = this;
+    if (stick === null || backend === null) return fields;
+    return withCookie(fields, stick, backend.place, this.client.scheme === 'https');
   }
 
   onData(chunk: Uint8Array): void {

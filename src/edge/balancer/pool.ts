@@ -7,6 +7,7 @@ import type { EdgeStatus, WorkerAddress } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { Backend, type Connect } from './backend.ts';
 import { choose } from './policy.ts';
+import { chooseFor } from './sticky.ts';
 import { type Waiter, WaitList } from './wait-list.ts';
 
 export interface PoolSettings {
@@ -165,10 +166,15 @@ export class Pool {
 
   /** The backend for the request, with its place on it taken; null when none has room. */
   private claim(waiter: Waiter): Backend | null {
-    const index = choose(this.backends, this.turn, waiter.avoidWorkerId);
+    const { stick, avoidWorkerId } = waiter;
+    const index =
+      stick === null
+        ? choose(this.backends, this.turn, avoidWorkerId)
+        : chooseFor(stick, this.backends, this.turn, avoidWorkerId);
     if (index === -1) return null;
     const backend = this.backends[index]!;
-    this.turn = index + 1;
+    // Those who keep to a worker leave the others' turns as they were.
+    if (stick === null || stick.key === stick.place) this.turn = index + 1;
     backend.inFlight++;
     return backend;
   }

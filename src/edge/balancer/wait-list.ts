@@ -3,6 +3,7 @@
 
 import type { Failure } from '../../errors/failure.ts';
 import type { Backend } from './backend.ts';
+import type { Stick } from './sticky.ts';
 
 /** A request on its way to a worker. It is on one list at most: the queue, or the list of those
  *  that wait for an answer. */
@@ -13,6 +14,8 @@ export abstract class Waiter {
   deadlineMs = 0;
   /** A worker that failed this request; 0 = none. */
   avoidWorkerId = 0;
+  /** Where it would like to go; null = anywhere. */
+  stick: Stick | null = null;
 
   /** The backend has been claimed for this request, which releases it when it is over. */
   abstract start(backend: Backend): void;

@@ -28,7 +28,7 @@ import { Http1Exchange } from './http1-exchange.ts';
 import type { Hub } from './hub.ts';
 import { Output } from './output.ts';
 import type { ParserLoan } from './parser-pool.ts';
-import type { Watch } from './sweep.ts';
+import { probeSoon, type Watch } from './sweep.ts';
 
 export type Phase = 'fresh' | 'head' | 'busy' | 'discard' | 'idle' | 'linger' | 'tunnel' | 'closed';
 
@@ -371,9 +371,10 @@ export class Http1Connection implements ParserEvents {
       this.nowMs = performance.now();
       this.refuse(failure('CLIENT_LEFT', 'within a request head'));
     } else if (this.phase === 'busy') {
-      if (!this.messageOpen) return;
-      this.closeAfter = true;
-      this.exchange?.fail(failure('CLIENT_LEFT', 'within the content'));
+      this.closeAfter ||= this.messageOpen;
+      if (!this.messageOpen && !this.exchange?.isEventStream) probeSoon(this);
+      else
+        this.exchange?.fail(failure('CLIENT_LEFT', this.messageOpen ? 'within the content' : ''));
     } else if (this.phase === 'linger') this.socket.destroySoon();
     else if (this.phase !== 'tunnel') this.linger();
   }

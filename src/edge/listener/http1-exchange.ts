@@ -15,6 +15,7 @@ import type {
   RequestHead,
 } from '../../http/exchange.ts';
 import { newRecord } from '../../http/exchange-record.ts';
+import { fieldValue } from '../../http/fields.ts';
 import { hstsFor, withHsts } from '../../http/hsts.ts';
 import { encodePreparedHead, type PreparedHead } from '../../http/prepared-head.ts';
 import type { RequestFraming } from '../../http/request-parser.ts';
@@ -184,6 +185,12 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     if (!head.keepAlive) this.connection.closeAfter = true;
     this.connection.output.addHead(head.head);
     this.connection.flushSoon();
+  }
+
+  /** One whose reader has nothing more to say and leaves by a FIN. */
+  get isEventStream(): boolean {
+    const type = this.responded ? fieldValue(this.responseFields, 'content-type') : '';
+    return type?.toLowerCase().startsWith('text/event-stream') === true;
   }
 
   get socket(): Socket {

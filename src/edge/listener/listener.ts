@@ -269,7 +269,10 @@ async function drain(hub: ListenerHub, deadlineMs: number): Promise<void> {
     ),
     setTimeout(() => {
       hub.handshakes?.endAll();
-      for (const connection of hub.open) connection.cut(failure('SHUTTING_DOWN'), false);
+      // What is no HTTP any more was told to leave, and its end is no failure.
+      for (const connection of hub.open)
+        if (connection.phase === 'tunnel') connection.socket.destroy();
+        else connection.cut(failure('SHUTTING_DOWN'), false);
       for (const connection of hub.http2) connection.cut(failure('SHUTTING_DOWN'));
     }, deadlineMs),
   ];

@@ -4,9 +4,11 @@ import { failure } from '../../errors/failure.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import type { ConnectionOptions } from './hub.ts';
 
-/** After the client's FIN, before it is asked whether it still listens: most answers are quicker. */
-const PROBE_AFTER_MS = 500;
-/** Between two pairs of probes. */
+/** After the client's FIN it is asked whether it still listens: who waits for a long poll and has left is to
+ *  be known within 100 ms, and most answers are quicker than the first. The second finds the reset that the
+ *  first has brought; the others are for clients that are farther away. */
+const PROBES_MS = [30, 80, 500, 1_000];
+/** Between two pairs of probes after these. */
 const PROBE_EVERY_MS = 10_000;
 /** A half-closed client that has been sent nothing for so long in the midst of an answer is taken
  *  to have left: nothing can be sent to find out. */
@@ -22,7 +24,7 @@ export class Watch {
   /** When the client's FIN was first seen, and when to ask next. */
   endedMs = 0;
   probeAtMs = 0;
-  isSecondProbe = false;
+  probes = 0;
   /** Content sent, and since when no more. */
   sentBytes = -1;
   quietSinceMs = 0;
@@ -83,6 +85,15 @@ function kernelQueue(socket: object): number {
   return _handle?.writeQueueSize ?? 0;
 }
 
+/** The first probes come before the next sweep. */
+export function probeSoon(connection: Http1Connection): void {
+  const look = (): void => {
+    if (connection.phase === 'busy') sweepHalfClosed(connection, performance.now());
+  };
+  look();
+  for (const afterMs of PROBES_MS) setTimeout(look, afterMs + 1).unref();
+}
+
 /** A client that closed and one that only has no more to send look the same: a FIN. The first
  *  answers whatever it is sent with a reset, which the write after it reports. Any client must be
  *  able to read an informational response it did not ask for (RFC 9110 section 15.2). */
@@ -92,7 +103,7 @@ function sweepHalfClosed(connection: Http1Connection, nowMs: number): void {
   if (exchange === null || exchange.ended) return;
   if (watch.endedMs === 0) {
     watch.endedMs = nowMs;
-    watch.probeAtMs = nowMs + PROBE_AFTER_MS;
+    watch.probeAtMs = nowMs + PROBES_MS[0]!;
   }
   if (exchange.responded) {
     if (exchange.record.responseBytes !== watch.sentBytes) {
@@ -102,8 +113,11 @@ function sweepHalfClosed(connection: Http1Connection, nowMs: number): void {
   } else if (exchange.request.version === '1.1' && nowMs >= watch.probeAtMs) {
     output.addText(PROBE);
     output.flush();
+    watch.probes++;
+    const early = PROBES_MS[watch.probes];
     // Two at a time: the first brings the reset, the second finds it.
-    watch.probeAtMs = nowMs + (watch.isSecondProbe ? PROBE_EVERY_MS : 0);
-    watch.isSecondProbe = !watch.isSecondProbe;
+    if (early === undefined)
+      watch.probeAtMs = nowMs + (watch.probes % 2 === 0 ? PROBE_EVERY_MS : 0);
+    else watch.probeAtMs = watch.endedMs + early;
   }
 }

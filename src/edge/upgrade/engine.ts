@@ -160,24 +160,20 @@ class UpstreamAgent extends http.Agent {
   }
 }
 
-/** Repeated fields keep their place and their number. */
+/** Repeated fields keep their number and the place of the first. */
 export function asHeaders(fields: Fields): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   const names = new Map<string, string>();
   for (let at = 0; at < fields.length; at += 2) {
     const value = fields[at + 1]!;
     const lower = fields[at]!.toLowerCase();
-    const name = names.get(lower) ?? fields[at]!;
-    names.set(lower, name);
-    const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
-    const all = before === undefined ? value : [before, value].flat();
-    // Not by assignment: a field may be called __proto__.
-    Object.defineProperty(headers, name, {
-      value: all,
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    });
+    // http-proxy copies by assignment, which would make this one the copy's prototype.
+    if (lower === '__proto__') continue;
+    const former = names.get(lower);
+    if (former === undefined) {
+      names.set(lower, fields[at]!);
+      headers[fields[at]!] = value;
+    } else headers[former] = [headers[former]!, value].flat();
   }
   return headers;
 }

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
 import type { Fields } from '../../http/exchange.ts';
 import type { Pool } from '../balancer/pool.ts';
+import { fewestUpgraded, type Stick } from '../balancer/sticky.ts';
 import { loadEngine } from './engine.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { UpgradableExchange } from './upgradable.ts';
@@ -43,7 +44,7 @@ export class Upgrades implements VisitHost {
   }
 
   /** Takes the exchange on. `upstream` are the fields for the worker, without hop-by-hop ones. */
-  handle(exchange: UpgradableExchange, upstream: Fields): void {
+  handle(exchange: UpgradableExchange, upstream: Fields, stick: Stick | null): void {
     if (this.tunnels.size >= this.settings.upgradeConnections) {
       exchange.fail(failure('UPGRADES_FULL', `${this.tunnels.size} are open`));
       return;
@@ -51,7 +52,9 @@ export class Upgrades implements VisitHost {
     const { upgrade, requestId } = exchange;
     const fields = [...upstream, 'X-Request-Id', requestId, 'Connection', 'Upgrade'];
     if (upgrade !== null) fields.push('Upgrade', upgrade);
-    new Visit(exchange, fields, this).run();
+    const visit = new Visit(exchange, fields, this);
+    visit.stick = stick ?? fewestUpgraded;
+    visit.run();
   }
 
   onTunnel(tunnel: Tunnel): void {

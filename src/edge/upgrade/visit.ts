@@ -10,6 +10,7 @@ import { encodePlainPreface } from '../../link/plain-preface.ts';
 import type { Backend } from '../balancer/backend.ts';
 import type { Pool } from '../balancer/pool.ts';
 import { decideRetry } from '../balancer/retry.ts';
+import { withCookie } from '../balancer/sticky.ts';
 import { Waiter } from '../balancer/wait-list.ts';
 import { asHeaders, beginHandshake, type Handshake, type Switched } from './engine.ts';
 import { Tunnel } from './tunnel.ts';
@@ -121,7 +122,9 @@ export class Visit extends Waiter implements ExchangeHandler {
       exchange.fail(failure('RESPONSE_INVALID', 'it switched to a protocol nobody asked for'));
       return;
     }
-    const fields = this.withRequestId(answer.rawHeaders.filter(isEndToEnd));
+    const kept = this.withRequestId(answer.rawHeaders.filter(isEndToEnd));
+    const isSecure = exchange.client.scheme === 'https';
+    const fields = withCookie(kept, this.stick!, backend.place, isSecure);
     fields.push('Upgrade', protocol!, 'Connection', 'Upgrade');
     answer.headers = asHeaders(fields) as IncomingMessage['headers'];
     const client = exchange.switchProtocols(fields);
