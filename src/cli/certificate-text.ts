@@ -29,6 +29,7 @@ function line(certificate: Certificate, nowMs: number): string {
 function stapleText(staple: Certificate['staple']): string {
   if (staple === null) return '';
   const { untilMs, problem } = staple;
-  if (untilMs !== null) return ', OCSP stapled';
+  if (untilMs !== null)
+    return `, OCSP stapled${problem === null ? '' : `, but not renewed: ${problem}`}`;
   return `, no OCSP response${problem === null ? ' yet' : `: ${problem}`}`;
 }

@@ -72,6 +72,8 @@ export class OcspCa {
     const child = spawn('openssl', args, { cwd: this.dir, stdio: ['ignore', 'pipe', 'pipe'] });
     const port = await new Promise<string>((done, fail) => {
       let text = '';
+      const late = (): void => fail(new Error(`openssl ocsp does not listen: ${text}`));
+      setTimeout(late, 10_000).unref();
       const onText = (chunk: Buffer): void => {
         text += chunk;
         const match = /ACCEPT \S*:(\d+) /.exec(text);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Status } from '../../src/arbiter/control/protocol.ts';
 import { ago, statusText } from '../../src/cli/status-text.ts';
+import type { StapleStatus } from '../../src/ipc/messages.ts';
 
 const status: Status = {
   arbiter: {
@@ -129,3 +130,26 @@ test('names that ACME looks after are shown with their expiry, next try and last
 `,
   );
 });
+
+test('a certificate says whether it has an OCSP response', () => {
+  const untilMs = nowOf(20);
+  const line = (staple: StapleStatus | null) => {
+    const certificate = {
+      ...{ source: 'files', names: ['a.test'], file: null, issuer: 'CA', key: 'RSA 2048', staple },
+      ...{ notBeforeMs: nowOf(-10), notAfterMs: nowOf(80) },
+    };
+    const [edge] = status.edges;
+    const edges = [{ ...edge!, status: { ...edge!.status!, certificates: [certificate] } }];
+    return /certificate .*/.exec(statusText({ ...status, edges }, nowOf(0)))?.[0];
+  };
+  const bare = line(null);
+  assert.match(bare!, /^certificate a.test: RSA 2048 by CA, expires in 80 days \([-0-9]+\)$/);
+  assert.equal(line({ untilMs, problem: null }), `${bare}, OCSP stapled`);
+  assert.equal(line({ untilMs, problem: 'why' }), `${bare}, OCSP stapled, but not renewed: why`);
+  assert.equal(line({ untilMs: null, problem: null }), `${bare}, no OCSP response yet`);
+  assert.equal(line({ untilMs: null, problem: 'why' }), `${bare}, no OCSP response: why`);
+});
+
+function nowOf(days: number): number {
+  return Date.UTC(2026, 10, 22) + days * 86_400_000;
+}

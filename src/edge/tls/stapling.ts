@@ -180,7 +180,7 @@ export class Stapling {
     const got = await fetchOcsp({
       ...{ url: question.url, body: question.request, signal: abort.signal },
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    });
+    }).catch((error: Error) => `cannot be asked (${error.message})`);
     // Nobody serves it any more.
     if (abort.signal.aborted) return;
     const nowMs = Date.now();
