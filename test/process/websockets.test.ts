@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { until } from '../helpers/arbiter.ts';
-import { type PorticoProcess, startPortico, suiteOwner } from '../helpers/portico.ts';
+import { type PorticoProcess, spawnPortico, startPortico, suiteOwner } from '../helpers/portico.ts';
 import { RawClient } from '../helpers/raw-client.ts';
 import {
   edgeStatus,
@@ -223,6 +226,23 @@ test('limits: how many, and how long without a word', async () => {
   await assert.rejects(openWebSocket(url), /503/);
   assert.equal((await closed)[0], 1001);
   await other.logged(/UPGRADE_IDLE/);
+});
+
+test('a server that the module exports, in threads, on a Unix socket of the edge', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-ws-'));
+  const socketPath = join(dir, 'edge.sock');
+  const args = ['test/fixtures/apps/upgrade/exported.mjs', '-w', '1', '--threads', '2'];
+  const other = spawnPortico(t, [...args, '--bind', `unix:${socketPath}`]);
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  await other.logged(/Listening at/);
+  for (let turn = 0; turn < 4; turn++) {
+    const { socket, messages } = await openWebSocket(`ws+unix:${socketPath}:/graphql`);
+    socket.send('it');
+    assert.equal(String(await messages.next()), 'got it');
+    socket.terminate();
+  }
+  // ws answers those itself that are not for its path.
+  await assert.rejects(openWebSocket(`ws+unix:${socketPath}:/else`), /400/);
 });
 
 /** Codes that connections of the app closed with. */
