@@ -31,6 +31,8 @@ export class Upgrades implements VisitHost {
   readonly pool: Pool;
   readonly engine = loadEngine;
   private readonly tunnels = new Set<Tunnel>();
+  /** Visits that are neither over nor a tunnel. */
+  private asking = 0;
   private sweeper: NodeJS.Timeout | null = null;
   private isDraining = false;
 
@@ -45,16 +47,22 @@ export class Upgrades implements VisitHost {
 
   /** Takes the exchange on. `upstream` are the fields for the worker, without hop-by-hop ones. */
   handle(exchange: UpgradableExchange, upstream: Fields, stick: Stick | null): void {
-    if (this.tunnels.size >= this.settings.upgradeConnections) {
-      exchange.fail(failure('UPGRADES_FULL', `${this.tunnels.size} are open`));
+    const taken = this.tunnels.size + this.asking;
+    if (taken >= this.settings.upgradeConnections) {
+      exchange.fail(failure('UPGRADES_FULL', `${taken} are open, or about to be`));
       return;
     }
+    this.asking++;
     const { upgrade, requestId } = exchange;
     const fields = [...upstream, 'X-Request-Id', requestId, 'Connection', 'Upgrade'];
     if (upgrade !== null) fields.push('Upgrade', upgrade);
     const visit = new Visit(exchange, fields, this);
     visit.stick = stick ?? fewestUpgraded;
     visit.run();
+  }
+
+  onAsked(): void {
+    this.asking--;
   }
 
   onTunnel(tunnel: Tunnel): void {

@@ -22,6 +22,8 @@ export interface VisitHost {
   /** From the claim of a worker to its answer; 0 = no limit. */
   readonly responseTimeoutMs: number;
   engine(): Promise<httpProxy>;
+  /** Once a visit, when it is over or has become a tunnel. */
+  onAsked(): void;
   /** A tunnel is open until its onOver. */
   onTunnel(tunnel: Tunnel): void;
   onOver(tunnel: Tunnel): void;
@@ -107,7 +109,8 @@ export class Visit extends Waiter implements ExchangeHandler {
 
   onClose(): void {
     this.over = true;
-    this.tunnel?.count();
+    if (this.tunnel === null) this.host.onAsked();
+    else this.tunnel.count();
     this.host.pool.queue.remove(this);
     this.leaveWorker();
   }
@@ -139,6 +142,7 @@ export class Visit extends Waiter implements ExchangeHandler {
       onOver: (it) => host.onOver(it),
     });
     this.tunnel = tunnel;
+    host.onAsked();
     host.onTunnel(tunnel);
     // Its place among the requests is free: open tunnels have a limit of their own.
     this.leaveWorker();
