@@ -104,7 +104,7 @@ test('an edge starts, serves, beats, reports and leaves when it has drained', as
   assert.equal(askId, 5);
   assert.equal(status.connections, 1);
   assert.equal(status.requestsInFlight, 1);
-  assert.deepEqual(status.workers, [{ id: 1, inFlight: 1, served: 0 }]);
+  assert.deepEqual(status.workers, [{ id: 1, inFlight: 1, upgraded: 0, served: 0 }]);
   edge.send({ type: 'drain', deadlineMs: 10_000 });
   edge.send({ type: 'withdraw', workerId: 1 });
   assert.equal((await edge.hears('withdrawn')).workerId, 1);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -295,13 +296,33 @@ test('it leaves when the arbiter is gone while the app still loads', async (t) =
   assert.equal(await worker.exited, 0);
 });
 
-test('a connection that does not speak the link is closed and logged', async (t) => {
+test('plain HTTP on its socket is served, counted and waited for by a drain; nonsense is refused', async (t) => {
   const { worker } = await startWorker(t, app);
-  const socket = connect((await worker.heard('ready')).sockets[0]!);
-  socket.on('error', () => {});
-  socket.write('GET / HTTP/1.1\r\n\r\n');
-  await new Promise((resolve) => socket.once('close', resolve));
-  await worker.logged(/does not speak the link/);
+  const say = async (text: string): Promise<string> => {
+    const socket = connect((await worker.heard('ready')).sockets[0]!);
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (piece: string) => {
+      answer += piece;
+    });
+    socket.write(text);
+    await once(socket, 'close');
+    return answer;
+  };
+  const get = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  assert.match(await say(get), /^HTTP\/1\.1 200 OK\r\n[\s\S]*hello/);
+  assert.match(await say('nonsense\r\n\r\n'), /^HTTP\/1\.1 400 Bad Request\r\n/);
+  assert.equal(await say('PORTICO-CLIENT nonsense\n'), '');
+  await worker.logged(/says nonsense about its client/);
+  const waiting = say(get.replace('/', '/wait?key=plain'));
+  await until(
+    async () => (await say(get.replace('/', '/in-flight'))) !== '',
+    (answered) => answered,
+    'an answer beside it',
+  );
+  worker.send({ type: 'drain', deadlineMs: 300 });
+  assert.equal(await worker.exited, 0);
+  await waiting;
+  await worker.logged(/cut 1 requests/);
 });
 
 test('threads: each has its socket, heartbeats add up, retire and drain work for all', async (t) => {

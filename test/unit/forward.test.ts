@@ -78,7 +78,7 @@ test('a request and its answer pass, and the answer names the request', () => {
   assert.deepEqual(exchange.trailers, []);
   assert.equal(exchange.record.upstream, 'worker 1');
   assert.ok(exchange.record.claimedMs > 0);
-  assert.deepEqual(bench.pool.status(), [{ id: 1, inFlight: 0, served: 1 }]);
+  assert.deepEqual(bench.pool.status(), [{ id: 1, inFlight: 0, upgraded: 0, served: 1 }]);
 });
 
 test("the app's own X-Request-Id stays", () => {
@@ -188,7 +188,7 @@ test('an app that does not begin to answer in time is given up, and its place is
   await exchange.settled;
   assert.equal(exchange.record.status, 504);
   assert.ok(stream.cancelled);
-  assert.deepEqual(bench.pool.status(), [{ id: 1, inFlight: 0, served: 1 }]);
+  assert.deepEqual(bench.pool.status(), [{ id: 1, inFlight: 0, upgraded: 0, served: 1 }]);
 });
 
 test('an answer that began in time may take as long as it likes', async () => {
@@ -214,7 +214,7 @@ test('a worker that is withdrawn gets nothing more and finishes what it has', ()
   for (let count = 0; count < 4; count++) bench.send();
   assert.equal(bench.links[0]?.streams.length, 1);
   assert.equal(bench.links[1]?.streams.length, 4);
-  assert.deepEqual(bench.pool.status()[1], { id: 1, inFlight: 1, served: 0 });
+  assert.deepEqual(bench.pool.status()[1], { id: 1, inFlight: 1, upgraded: 0, served: 0 });
   bench.links[0]?.streams[0]?.answer('late');
   assert.equal(first.content, 'late');
   assert.equal(bench.links[0]?.down, true);
@@ -233,7 +233,7 @@ test('each socket of a worker with threads has a capacity of its own', () => {
     [1, 1, 1],
   );
   assert.equal(bench.pool.queued, 1);
-  assert.deepEqual(bench.pool.status(), [{ id: 1, inFlight: 3, served: 0 }]);
+  assert.deepEqual(bench.pool.status(), [{ id: 1, inFlight: 3, upgraded: 0, served: 0 }]);
 });
 
 test('a GET whose worker dies is answered by another', () => {
