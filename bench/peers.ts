@@ -98,6 +98,12 @@ async function startPortico(app: string, options: StartOptions): Promise<Running
   return running(port, [child], dir, options);
 }
 
+/** What Portico sends the app and the client by itself, as in nginx/portico.conf. */
+const sameFields = `proxy_set_header Host $http_host; proxy_set_header X-Real-IP $remote_addr;
+           proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+           proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Port $server_port;
+           proxy_set_header X-Request-Id $request_id; add_header X-Request-Id $request_id;`;
+
 async function startNginx(app: string, options: StartOptions): Promise<Running> {
   const { dir, sockets, children } = await startBackends(app, options.workers);
   const port = await freePort();
@@ -124,9 +130,7 @@ async function startNginx(app: string, options: StartOptions): Promise<Running> 
        server { listen 127.0.0.1:${port} ${options.http2 ? 'http2' : ''} ${options.tls ? 'ssl' : ''} backlog=2048;
          ${options.tls ? nginxTls(dir) : ''}
          location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
-           proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr;
-           proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-           proxy_set_header X-Forwarded-Proto $scheme; } } }`,
+           ${sameFields} } } }`,
   );
   children.push(await launch('nginx', ['-p', dir, '-c', file], dir));
   return running(port, children, dir, options);

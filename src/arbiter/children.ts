@@ -38,6 +38,10 @@ export interface Children {
   abandon(): void;
 }
 
+/** Nearly all that an edge makes for a request is gone with it. V8's nurseries of 16 MB and, from Node 24 on,
+ *  more hold that for longer than it is of use: 276 MB for an edge under HTTP/2 instead of 158. */
+const edgeFlags = ['--max-semi-space-size=4'];
+
 export function createChildren(options: ChildrenOptions): Children {
   const { program, identity, onEvent, onNotice } = options;
   const edges = new Map<number, { child: ChildProcess; channel: EdgeChannel }>();
@@ -46,7 +50,8 @@ export function createChildren(options: ChildrenOptions): Children {
   const ownEnvironment = withoutOwnSecrets(process.env);
 
   function start(role: Role, slot: number, config: Config | null): ChildProcess {
-    return spawn(process.execPath, [...process.execArgv, program], {
+    const flags = role === 'edge' ? [...edgeFlags, ...process.execArgv] : process.execArgv;
+    return spawn(process.execPath, [...flags, program], {
       // The app's directory and environment are the worker's alone: the edge runs nothing of the user's.
       ...(config === null ? {} : { cwd: config.chdir }),
       env: {
