@@ -181,7 +181,10 @@ test(
     portico.signal('SIGTERM');
     const { started, succeeded, text } = await load.done;
     assert.ok(started >= 200, text);
-    assert.equal(succeeded, started, text);
+    // h2load goes on after a GOAWAY: at most what its 4 clients had open at a time is refused, which a
+    // client may send elsewhere (RFC 9113 section 6.8). Nothing is answered with a failure.
+    assert.ok(started - succeeded <= 4 * 16, text);
+    assert.match(text, /, 0 3xx, 0 4xx, 0 5xx/);
     assert.equal(await portico.exited, 0);
     assert.doesNotMatch(portico.log(), /fault while|uncaught/);
   },
