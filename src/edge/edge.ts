@@ -1,179 +1,30 @@
-// The edge, composed: the steps a request meets, in order, and the parts they use.
+// The edge: the parts that outlive a reload (sockets, links, the queue), and what is composed of the settings.
 
 import type { BindAddress, Config } from '../config/config.ts';
 import { failure } from '../errors/failure.ts';
-import type { ClientFacts, Exchange, Fields, Handle } from '../http/exchange.ts';
-import {
-  createTrust,
-  forwardedRequestId,
-  resolveClient,
-  upstreamFields,
-} from '../http/forwarded.ts';
 import type { EdgeStatus, Purge, TlsFiles } from '../ipc/messages.ts';
 import { connectLink } from '../link/edge-end.ts';
 import type { Log } from '../telemetry/log.ts';
-import { createAccel } from './accel/accel.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { AcmeLane } from './acme/lane.ts';
-import { Forward, type ForwardSettings } from './balancer/forward.ts';
 import { Pool } from './balancer/pool.ts';
-import { createSticky } from './balancer/sticky.ts';
 import { Cache } from './cache/cache.ts';
-import { lookForHandover } from './cache/fetch.ts';
-import { createCompression } from './compression/compression.ts';
+import { type Composed, compose } from './compose.ts';
 import { Slots } from './compression/slots.ts';
-import { respondWithError } from './error-pages/error-answer.ts';
 import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
-import { createIntercept } from './error-pages/intercept.ts';
 import { logFailure, logHandshake } from './failures.ts';
-import { answerHealth, type HealthFacts } from './health.ts';
+import type { HealthFacts } from './health.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
-import { createRedirectHttps } from './redirect-https.ts';
 import { Refusals } from './refusals.ts';
-import type { ResponseStep } from './response-step.ts';
 import type { SettledExchange } from './settled-exchange.ts';
-import { StaticLane } from './static/static.ts';
 import { filePairs, storeSettings } from './tls/certificate-files.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
-import { createCertificateCheck } from './tls/client-certificate.ts';
 import type { HandshakeOptions } from './tls/handshakes.ts';
 import { Stapling } from './tls/stapling.ts';
-import { wantsUpgrade } from './upgrade/upgradable.ts';
 import { Upgrades } from './upgrade/upgrades.ts';
 
 /** What an answer takes to reach its client before a drain cuts its connection. */
 const lastAnswersMs = 100;
-
-/** What the steps use, longer than one composition lives. */
-interface Parts {
-  readonly pool: Pool;
-  readonly log: Log;
-  readonly errorPages: ErrorPages;
-  readonly compressing: Slots;
-  readonly cache: Cache | null;
-  readonly acme: AcmeLane;
-  readonly upgrades: Upgrades;
-  readonly health: () => HealthFacts;
-  /** Of the first https:// bind. */
-  readonly httpsPort: () => number | null;
-}
-
-/** What is made of one set of settings. */
-interface Composed {
-  readonly handle: Handle;
-  /** Lets go of what it holds; requests under way end as they would. */
-  close(): void;
-}
-
-/** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
-function compose(config: Config, parts: Parts): Composed {
-  const { pool, log, errorPages, cache, acme, upgrades } = parts;
-  const trust = createTrust(config.forwardedAllowIps);
-  const statics =
-    config.static.length > 0
-      ? new StaticLane(config.static, {
-          cacheBytes: config.staticCacheBytes,
-          store: config.staticStore,
-          log,
-          errorPages,
-        })
-      : null;
-  const { forwarded } = config;
-  const stickTo = createSticky(config.sticky);
-  const clientCertificates = config.certReqs !== 'none';
-  const refuse = createCertificateCheck(config.certReqs);
-  const redirect = createRedirectHttps(config, parts.httpsPort);
-  const forwarding: ForwardSettings = {
-    responseTimeoutMs: config.responseTimeoutMs,
-    // A worker that does one thing at a time does nothing else while it waits for an upload.
-    spool: config.workerClass === 'sync',
-    responseSteps: responseSteps(config, parts, statics),
-  };
-
-  function handle(exchange: Exchange): void {
-    // 1. Who asks: from a trusted proxy, what it says.
-    const peer = exchange.client;
-    const { fields } = exchange.request;
-    const trusted = trust.trusts(peer.peerAddress);
-    if (trusted) {
-      exchange.client = resolveClient(peer, fields, trust);
-      exchange.requestId = forwardedRequestId(fields) ?? exchange.requestId;
-    }
-
-    // 2. Who may ask: with the certificate that is asked for, and over TLS.
-    if (refuse?.(exchange, peer)) return;
-    if (redirect?.(exchange)) return;
-
-    // 3. Another protocol: the app's, on a connection of its own.
-    if (exchange.upgrade && wantsUpgrade(exchange)) {
-      const stick = stickTo?.(exchange) ?? null;
-      upgrades.handle(exchange, upstreamFields(asking(exchange, peer, trusted)), stick);
-      return;
-    }
-
-    // 4. Static files. What is found to be none only after a look at the disk goes on from there.
-    if (statics?.serve(exchange, () => answer(exchange, peer, trusted))) return;
-
-    answer(exchange, peer, trusted);
-  }
-
-  // 5. Stored responses. What is not there is asked for on an exchange of the cache's own.
-  function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
-    if (cache === null) toApp(exchange, peer, trusted);
-    else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted));
-  }
-
-  // 6. The app.
-  function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
-    const { request } = exchange;
-    const { method, target, version, fields } = request;
-    // Of a request that came before: the peer is its connection's, so all else is the same too.
-    const repeats = request.repeats?.fields === fields ? request.repeats : null;
-    let shared = repeats === null ? null : repeats.upstreamBy(forwarding);
-    let upstream: Fields;
-    if (shared !== null) upstream = shared.fields;
-    else {
-      upstream = upstreamFields(asking(exchange, peer, trusted));
-      if (repeats !== null) shared = repeats.keepUpstream(upstream, forwarding);
-    }
-    const head = { method, target, version, fields: upstream, repeats: null, shared };
-    const forward = new Forward(exchange, head, pool, forwarding);
-    if (stickTo !== null) forward.stick = stickTo(exchange);
-    forward.run();
-  }
-
-  /** For the fields that tell an app who asks. */
-  function asking({ request, client }: Exchange, peer: ClientFacts, trusted: boolean) {
-    const { fields } = request;
-    return { fields, peer, client, trusted, forwarded, clientCertificates };
-  }
-
-  // 0. Questions of a CA and of an orchestrator, before anything can lead them elsewhere.
-  const { healthEndpoints, readyWorkers } = config;
-  const afterHealth = healthEndpoints ? answerHealth(readyWorkers, parts.health, handle) : handle;
-  return {
-    handle: config.acme.length > 0 ? acme.before(afterHealth) : afterHealth,
-    close: () => statics?.close(),
-  };
-}
-
-/** What a response of the app meets, in order. */
-function responseSteps(
-  config: Config,
-  { errorPages, compressing }: Parts,
-  statics: StaticLane | null,
-): ResponseStep[] {
-  const steps: ResponseStep[] = [];
-  if (config.cacheBytes > 0) steps.push(lookForHandover);
-  const accel = createAccel(config.static, {
-    serve: (exchange, named) => statics?.serveNamed(exchange, named),
-    missing: (exchange) => respondWithError(exchange, 'NOT_FOUND', errorPages),
-  });
-  if (accel !== null) steps.push(accel);
-  if (config.interceptErrors) steps.push(createIntercept(errorPages));
-  if (config.compress) steps.push(createCompression(config, compressing));
-  return steps;
-}
 
 /** What is stored outlives new settings, unless its size is another one. */
 function cacheFor(config: Config, former: Cache | null): Cache | null {
