@@ -1,7 +1,11 @@
 // The settings as the program uses them: loaded once, complete, frozen. The table in settings.ts
 // says where each comes from, what it may be and what it means.
 
-export type WorkerClass = 'async' | 'sync' | 'threads';
+/** http: a Node app over plain HTTP/1.1; wsgi, asgi: a Python app under a server of its own; command: any
+ *  program that serves HTTP. */
+export type WorkerClass = 'async' | 'sync' | 'threads' | 'http' | 'wsgi' | 'asgi' | 'command';
+/** Name of the app of the top-level settings. */
+export const topApp = 'app';
 export type ContentEncoding = 'zstd' | 'gzip' | 'br';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical';
 

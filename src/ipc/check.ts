@@ -20,6 +20,7 @@ const counts: Check = (value) =>
   Object.keys(value).length <= listMax &&
   Object.values(value).every(count);
 const finite: Check = (value) => Number.isFinite(value);
+const protocol: Check = (value) => value === 'link' || value === 'http';
 const bootExit: Check = (value) => value === 3 || value === 4;
 const object: Check = (value) => typeof value === 'object' && value !== null;
 /** Absolute, as the arbiter puts it into Unix socket addresses; 108 bytes is sun_path's size. */
@@ -74,7 +75,7 @@ const edgeStatus: Check = (value) =>
 
 const fromWorkerShapes: Record<FromWorker['type'], Shape> = {
   started: {},
-  ready: { sockets: socketPaths, app: text },
+  ready: { sockets: socketPaths, protocol, app: text },
   'boot-failed': { exitCode: bootExit, reason: text },
   heartbeat: { inFlight: count, served: count, rssBytes: count },
   stuck: { silentMs: count, stack: text },

@@ -11,11 +11,17 @@ export interface WorkerAddress {
   /** 1 … workers: stable, a replacement takes the slot of the one it replaces. */
   readonly slot: number;
   readonly pid: number;
-  /** Absolute paths of Unix sockets that speak the link: one, or one a thread. */
+  /** Name of the app it serves; of the settings' own, "app". */
+  readonly app: string;
+  /** What its sockets speak: the link, or HTTP/1.1. */
+  readonly protocol: WorkerProtocol;
+  /** Absolute paths of Unix sockets: one, or one a thread. A program that was given a port: "127.0.0.1:PORT". */
   readonly sockets: readonly string[];
   /** Requests each socket may have in flight at a time. */
   readonly capacity: number;
 }
+
+export type WorkerProtocol = 'link' | 'http';
 
 export type ToEdge =
   /** First message, and again at each reload: the settings to work by from now on. The first is
@@ -89,7 +95,13 @@ export interface WorkerAssignment {
 export type FromWorker =
   | { readonly type: 'started' }
   /** The last thing said at boot: app loaded, sockets listening. */
-  | { readonly type: 'ready'; readonly sockets: readonly string[]; readonly app: string }
+  | {
+      readonly type: 'ready';
+      readonly sockets: readonly string[];
+      readonly protocol: WorkerProtocol;
+      /** What the app is, for the log. */
+      readonly app: string;
+    }
   /** The app can't be loaded or the worker can't serve it; the process leaves with `exitCode` (3 or 4). */
   | { readonly type: 'boot-failed'; readonly exitCode: 3 | 4; readonly reason: string }
   /** Sent while the event loop (each thread's) turns; several times in each timeout. */

@@ -94,7 +94,7 @@ async function boot(config: Config, assignment: WorkerAssignment): Promise<void>
     const heartbeat = startHeartbeat({ body, everyMs, send: channel.send });
     state = { phase: 'serving', config, log, body, heartbeat };
     // The last thing said: the edge sends requests from here on.
-    channel.send({ type: 'ready', sockets: body.sockets, app: body.app });
+    channel.send({ type: 'ready', sockets: body.sockets, protocol: 'link', app: body.app });
   } catch (error) {
     failBoot(error);
   }

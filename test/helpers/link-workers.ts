@@ -88,7 +88,15 @@ export function workerFactory(
     const paths = Array.from({ length: sockets }, (_, index) => join(dir, `${id}-${index}.sock`));
     const open = new Set<Socket>();
     const worker: LinkWorker = {
-      address: { id, slot: id, pid: 10_000 + id, sockets: paths, capacity },
+      address: {
+        id,
+        slot: id,
+        pid: 10_000 + id,
+        app: 'app',
+        protocol: 'link',
+        sockets: paths,
+        capacity,
+      },
       taken: [],
       links: new Set(),
       die: () => {

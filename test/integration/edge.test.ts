@@ -233,7 +233,15 @@ test('a POST that never reached its worker goes to another', async (t) => {
   const make = workerFactory(t);
   // A worker whose socket is full: the edge's bytes never leave its process.
   const stuck = await stuckWorker(t);
-  edge.pool.admit({ id: 77, slot: 7, pid: 1, sockets: [stuck.path], capacity: 1 });
+  edge.pool.admit({
+    id: 77,
+    slot: 7,
+    pid: 1,
+    app: 'app',
+    protocol: 'link',
+    sockets: [stuck.path],
+    capacity: 1,
+  });
   await until('link to the stuck worker', () => edge.status().workers.some((it) => it.id === 77));
   const other = await make(echo, { capacity: 1 });
   const client = ask('POST /order', 'Content-Length: 4\r\n\r\nmilk');
@@ -268,7 +276,15 @@ test('a worker that dies in the middle of its answer cuts it visibly', async (t)
 test('a worker that speaks nonsense is cut off, and its request goes to another', async (t) => {
   const { edge, ask, logged } = await runEdge(t);
   const nonsense = await nonsenseWorker(t);
-  edge.pool.admit({ id: 66, slot: 6, pid: 1, sockets: [nonsense.path], capacity: 10 });
+  edge.pool.admit({
+    id: 66,
+    slot: 6,
+    pid: 1,
+    app: 'app',
+    protocol: 'link',
+    sockets: [nonsense.path],
+    capacity: 10,
+  });
   const client = ask('GET /', '\r\n');
   const other = await workerFactory(t)(echo);
   await until('warning', () => logged.find((text) => text.includes('link to a worker broken')));

@@ -82,7 +82,15 @@ async function stage(
   };
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const edge = await runEdge(t, { upgradeGraceMs: 0, ...changes }, pairs);
-  edge.edge.pool.admit({ id: 1, slot: 1, pid: 1, sockets: [path], capacity: 10 });
+  edge.edge.pool.admit({
+    id: 1,
+    slot: 1,
+    pid: 1,
+    app: 'app',
+    protocol: 'link',
+    sockets: [path],
+    capacity: 10,
+  });
   t.after(() => {
     for (const socket of open) socket.destroy();
     server.close();

@@ -66,7 +66,15 @@ const faults: readonly { name: string; found: RegExp; decide: Decide }[] = [
       actions: actions.flatMap((action): readonly Action[] => {
         if (action.kind !== 'spawn-worker') return [action];
         const { id, slot } = action;
-        const worker = { id, slot, pid: 1, sockets: [], capacity: 1 };
+        const worker = {
+          id,
+          slot,
+          pid: 1,
+          app: 'app',
+          protocol: 'link',
+          sockets: [],
+          capacity: 1,
+        } as const;
         return [
           action,
           ...state.edges

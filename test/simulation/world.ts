@@ -132,7 +132,11 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
     later(worker, bootMs, () => {
       worker.wasReady = true;
       const sockets = [`/run/p/workers/${id}.sock`];
-      onEvent({ kind: 'worker-says', id, message: { type: 'ready', sockets, app: 'app' } });
+      onEvent({
+        kind: 'worker-says',
+        id,
+        message: { type: 'ready', sockets, protocol: 'link', app: 'app' },
+      });
       beat(worker, () => {
         const message = { type: 'heartbeat', inFlight: 0, served: 1, rssBytes: 1 } as const;
         onEvent({ kind: 'worker-says', id, message });

@@ -46,7 +46,15 @@ class Bench {
   admit(id: number, capacity = 100, sockets = 1): void {
     const before = this.links.length;
     const paths = Array.from({ length: sockets }, (_, index) => `/run/${id}-${index}.sock`);
-    this.pool.admit({ id, slot: id, pid: 1000 + id, sockets: paths, capacity });
+    this.pool.admit({
+      id,
+      slot: id,
+      pid: 1000 + id,
+      app: 'app',
+      protocol: 'link',
+      sockets: paths,
+      capacity,
+    });
     for (const link of this.links.slice(before)) link.up();
   }
 

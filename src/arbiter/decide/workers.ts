@@ -1,5 +1,6 @@
 // What happens to workers: what they say, how they end, and the deadlines of each phase of their life.
 
+import { topApp } from '../../config/config.ts';
 import type { FromWorker } from '../../ipc/messages.ts';
 import type { Event } from './events.ts';
 import { bootFailedExitMs, livedLongMs, workerHungMs } from './limits.ts';
@@ -45,7 +46,7 @@ export function workerSays(turn: Turn, id: number, message: FromWorker): void {
     case 'started':
       return;
     case 'ready':
-      if (worker.phase === 'booting') becomeReady(turn, worker, message.sockets, message.app);
+      if (worker.phase === 'booting') becomeReady(turn, worker, message);
       return;
     case 'boot-failed':
       if (worker.phase !== 'booting') return;
@@ -89,8 +90,7 @@ function stuck(
 function becomeReady(
   turn: Turn,
   worker: WorkerIn<'booting'>,
-  sockets: readonly string[],
-  app: string,
+  { sockets, protocol, app }: Extract<FromWorker, { type: 'ready' }>,
 ): void {
   const { id, slot, generation, bornAtMs } = worker;
   // The edge connects to these paths, as another user perhaps: a worker names its own, or none.
@@ -107,6 +107,8 @@ function becomeReady(
     id,
     slot,
     pid: worker.pid,
+    app: topApp,
+    protocol,
     sockets,
     capacity: Math.max(1, Math.ceil(workerConnections / sockets.length)),
   };
