@@ -16,6 +16,7 @@ import {
 import type { ToEdge, ToWorker, WorkerAssignment } from '../ipc/messages.ts';
 import type { Event, Role } from './decide/events.ts';
 import type { Identity } from './identity.ts';
+import { scheduleAsBatch } from './scheduling.ts';
 
 export interface ChildrenOptions {
   /** The program that becomes an edge or a worker by PORTICO_ROLE. */
@@ -103,6 +104,8 @@ export function createChildren(options: ChildrenOptions): Children {
       const { id, slot } = assignment;
       const child = startOrFail('worker', id, () => start('worker', slot, config));
       if (child === null) return;
+      if (config.workerScheduling === 'batch' && child.pid !== undefined)
+        scheduleAsBatch(child.pid);
       const channel = channelToWorker(child.stdio[workerChannelFd] as Duplex, {
         onMessage: (message) => onEvent({ kind: 'worker-says', id, message }),
         onNoise: (what) =>

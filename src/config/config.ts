@@ -137,6 +137,7 @@ export interface Config {
   readonly edges: number;
   /** Most requests one worker process works on at a time; 1 for sync. */
   readonly workerConnections: number;
+  readonly workerScheduling: 'batch' | 'normal';
   readonly maxRequests: number;
   readonly maxRequestsJitter: number;
   readonly timeoutMs: number;

