@@ -2,7 +2,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { Config } from '../config/config.ts';
-import type { WorkerAssignment } from '../ipc/messages.ts';
+import type { WorkerAssignment, WorkerProtocol } from '../ipc/messages.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Load } from './serve.ts';
 import { startUnit } from './unit.ts';
@@ -11,6 +11,7 @@ export interface Body {
   /** What the app is, for the log. */
   readonly app: string;
   readonly sockets: readonly string[];
+  readonly protocol: WorkerProtocol;
   load(): Load;
   /** False while a heartbeat would be a lie: the arbiter then ends the process after `timeout`. */
   isAlive(): boolean;
@@ -30,7 +31,7 @@ export interface BodyOptions {
   readonly onDeath: (reason: string) => void;
 }
 
-/** The app in this process's own event loop: worker classes async and sync. */
+/** The app in this process's own event loop: worker classes async, sync and http. */
 export async function startSingle(options: BodyOptions): Promise<Body> {
   const { config, assignment, log } = options;
   const socketPath = `${assignment.socketBase}.sock`;
@@ -48,6 +49,7 @@ export async function startSingle(options: BodyOptions): Promise<Body> {
   return {
     app: unit.app,
     sockets: [socketPath],
+    protocol: config.workerClass === 'http' ? 'http' : 'link',
     load: unit.load,
     // A sync worker of Gunicorn's doesn't notify its arbiter while it works on a request, and so
     // `timeout` limits the request: the same here, though this event loop is free to notify.

@@ -94,7 +94,8 @@ async function boot(config: Config, assignment: WorkerAssignment): Promise<void>
     const heartbeat = startHeartbeat({ body, everyMs, send: channel.send });
     state = { phase: 'serving', config, log, body, heartbeat };
     // The last thing said: the edge sends requests from here on.
-    channel.send({ type: 'ready', sockets: body.sockets, protocol: 'link', app: body.app });
+    const { sockets, protocol, app } = body;
+    channel.send({ type: 'ready', sockets, protocol, app });
   } catch (error) {
     failBoot(error);
   }

@@ -66,6 +66,7 @@ function createServer(
   // The edge has its own, and these would end a connection in the midst of a long answer.
   server.requestTimeout = 0;
   server.headersTimeout = 0;
+  server.keepAliveTimeout = 0;
   server.maxHeadersCount = 0;
   return server;
 }

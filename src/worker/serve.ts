@@ -144,7 +144,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
 /** Gives out the first bytes, by which a connection tells what it speaks. Nobody else may listen for data
  *  then: bytes that are put back would be given to that one. */
-function sniff(socket: net.Socket, onFirst: (initial: Buffer) => void): void {
+export function sniff(socket: net.Socket, onFirst: (initial: Buffer) => void): void {
   socket.on('error', () => {});
   socket.setTimeout(firstByteTimeoutMs, () => socket.destroy());
   // Nothing was said yet, so nothing is to be answered.
@@ -158,7 +158,7 @@ function sniff(socket: net.Socket, onFirst: (initial: Buffer) => void): void {
   });
 }
 
-function listening(server: net.Server, path: string): Promise<void> {
+export function listening(server: net.Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void =>
       reject(new BootError(3, `Cannot listen on ${path}: ${error.message}`));

@@ -78,6 +78,7 @@ export async function startThreads(options: BodyOptions): Promise<Body> {
   return {
     app: threads[0]?.app ?? '',
     sockets: threads.map(({ socketPath }) => socketPath),
+    protocol: 'link',
     load: () => sumLoads(threads),
     // One thread that hangs is a worker that hangs.
     isAlive: () => threads.every(({ beatMs }) => performance.now() - beatMs <= beatMsMax),

@@ -11,7 +11,8 @@ import { cacheDirectory } from './environment.ts';
 import { findApp } from './find-app.ts';
 import { captureListen } from './listen-capture.ts';
 import { createPlainHttp } from './plain-http.ts';
-import { type Load, serve } from './serve.ts';
+import { type Load, type Serving, serve } from './serve.ts';
+import { createHttpCount, serveHttp } from './serve-http.ts';
 
 /** What an app may take to close after its last request, however much of the deadline is left. */
 const closeMsMax = 5_000;
@@ -60,14 +61,17 @@ export async function startUnit(options: UnitOptions): Promise<Unit> {
   });
   const app = await unlessIdle(found, options.keepAlive, () => idleReason);
   capture.serve(app.server, options.onAppClosed);
+  const { socketPath, onTaken } = options;
   const { handle, answer } = createDispatch(app.server, log);
-  const serving = await serve({
-    socketPath: options.socketPath,
-    handle,
-    plain: createPlainHttp(app.server, answer, log),
-    log,
-    onTaken: options.onTaken,
-  });
+  let serving: Serving;
+  if (config.workerClass === 'http') {
+    const count = createHttpCount(answer, onTaken);
+    const plain = createPlainHttp(app.server, count.answer, log);
+    serving = await serveHttp({ socketPath, plain, count, log });
+  } else {
+    const plain = createPlainHttp(app.server, answer, log);
+    serving = await serve({ socketPath, handle, plain, log, onTaken });
+  }
   return {
     app: app.kind,
     load: serving.load,
