@@ -1,8 +1,7 @@
 // The arbiter: binds, starts, supervises and ends everything. One loop takes one event at a time;
 // decide says what is to be done, act does it.
 
-import { dirname, extname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join, resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { setProcessTitle } from '../telemetry/process-title.ts';
@@ -127,7 +126,7 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
     }
   };
   const children = createChildren({
-    program: options.program ?? ownProgram(),
+    program: options.program,
     identity,
     onEvent,
     onNotice: (text) => log.warning(text),
@@ -284,10 +283,4 @@ function watchApp(
 /** Whether a person's terminal is attached, whose window may change its size. */
 function onTerminal(): boolean {
   return [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY === true);
-}
-
-/** The program this is part of: main.js, beside this folder. */
-function ownProgram(): string {
-  const here = fileURLToPath(import.meta.url);
-  return join(dirname(here), '..', `main${extname(here)}`);
 }

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { isSecretName } from '../config/assignment.ts';
 import { withoutSecrets } from '../config/certificate-files.ts';
 import type { Config } from '../config/config.ts';
+import { selfCommand } from '../executable/self.ts';
 import {
   type Channel,
   channelToEdge,
@@ -19,8 +20,8 @@ import type { Identity } from './identity.ts';
 import { scheduleAsBatch } from './scheduling.ts';
 
 export interface ChildrenOptions {
-  /** The program that becomes an edge or a worker by PORTICO_ROLE. */
-  readonly program: string;
+  /** The program that becomes an edge or a worker by PORTICO_ROLE; Portico's own where it is left out. */
+  readonly program?: string | undefined;
   readonly identity: Identity | null;
   /** Where stdout of the children goes; inherited where it is left out. */
   readonly output?: 'stderr';
@@ -51,12 +52,14 @@ export function createChildren(options: ChildrenOptions): Children {
   const ownEnvironment = withoutOwnSecrets(process.env);
 
   function start(role: Role, slot: number, config: Config | null): ChildProcess {
-    const flags = role === 'edge' ? [...edgeFlags, ...process.execArgv] : process.execArgv;
-    return spawn(process.execPath, [...flags, program], {
+    const self = selfCommand({ flags: role === 'edge' ? edgeFlags : [], program });
+    return spawn(self.file, self.args, {
+      argv0: 'portico',
       // The app's directory and environment are the worker's alone: the edge runs nothing of the user's.
       ...(config === null ? {} : { cwd: config.chdir }),
       env: {
         ...ownEnvironment,
+        ...self.env,
         ...(config === null ? {} : config.env),
         PORTICO_ROLE: role,
         PORTICO_SLOT: String(slot),

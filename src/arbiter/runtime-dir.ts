@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { selfCommand } from '../executable/self.ts';
 import type { Identity } from './identity.ts';
 import { isAlive } from './pidfile.ts';
 import { answers, removeSocketFile, unixPathBytesMax } from './sockets.ts';
@@ -113,10 +114,10 @@ function removeCaches(workers: string): void {
     const { uid, gid } = lstatSync(workers);
     if (uid === process.getuid?.()) for (const path of paths) rmSync(path, { recursive: true });
     else {
-      const script =
-        'for (const path of process.argv.slice(1)) fs.rmSync(path, { recursive: true })';
-      const options = { uid, gid, cwd: '/', env: {}, stdio: 'ignore', timeout: 10_000 } as const;
-      spawnSync(process.execPath, ['-e', script, ...paths], options);
+      const self = selfCommand({ args: paths });
+      const env = { PORTICO_ROLE: 'remove' };
+      const options = { uid, gid, cwd: '/', env, stdio: 'ignore', timeout: 10_000 } as const;
+      spawnSync(self.file, self.args, options);
     }
   } catch {
     // They stay, and the directory with them: nothing that a stop or a start should fail by.

@@ -1,8 +1,8 @@
 // Loads the settings in a process of their own, see config-role.ts.
 
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { deepFreeze } from '../config/resolve.ts';
+import { selfCommand } from '../executable/self.ts';
 import { onTerminal } from './on-terminal.ts';
 
 export type LoadedApart<T> =
@@ -17,10 +17,10 @@ const answerBytesMax = 8 * 1024 ** 2;
  *  such a command line. */
 export function loadApart<T>(argv: readonly string[], cwd: string): Promise<LoadedApart<T>> {
   return new Promise((done) => {
-    const program = fileURLToPath(new URL('../main.js', import.meta.url));
-    const child = spawn(process.execPath, [...process.execArgv, program, ...argv], {
+    const self = selfCommand({ args: argv });
+    const child = spawn(self.file, self.args, {
       cwd,
-      env: { ...process.env, PWD: cwd, PORTICO_ROLE: 'config', ...terminalMark() },
+      env: { ...process.env, ...self.env, PWD: cwd, PORTICO_ROLE: 'config', ...terminalMark() },
       // What the config file prints goes where the arbiter's own errors go.
       stdio: ['ignore', 'pipe', 'inherit'],
     });

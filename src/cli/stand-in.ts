@@ -1,15 +1,15 @@
 // What is served besides the files when --static is given and no app is: a page that says so.
 
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.ts';
 import { deepFreeze } from '../config/resolve.ts';
+import { welcomeModule } from '../executable/own-modules.ts';
 
 /** The config with an app in it, if it has files to serve and no app. */
 export function withStandIn(config: Config): Config {
   if (config.module !== null || config.static.length === 0) return config;
   return deepFreeze({
     ...config,
-    module: fileURLToPath(new URL('../worker/welcome-app.js', import.meta.url)),
+    module: welcomeModule,
     export: 'default',
     // It has next to nothing to do.
     workers: 1,

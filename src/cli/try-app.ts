@@ -1,6 +1,5 @@
 // --check-config: loads the app as a worker does, in a worker, and ends that.
 
-import { fileURLToPath } from 'node:url';
 import { createChildren } from '../arbiter/children.ts';
 import type { Event } from '../arbiter/decide/events.ts';
 import { bootMs, killAgainMs, quickStopMs } from '../arbiter/decide/limits.ts';
@@ -66,7 +65,6 @@ function bootOne(config: Config, runtimeDir: string, identity: Identity | null):
     };
     for (const signal of endings) process.on(signal, leave);
     const children = createChildren({
-      program: fileURLToPath(new URL('../main.js', import.meta.url)),
       identity,
       onEvent,
       onNotice: () => {},

@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { isInside } from '../executable/inside.ts';
 import { FileFault } from './file-value.ts';
 
 /** The user's object of settings. Throws what the file throws. */
@@ -34,8 +35,9 @@ function needsTranspiler(error: unknown): boolean {
   return error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes("package 'portico'");
 }
 
-/** An import() tells what is wrong but not where; `node --check` does. */
+/** An import() tells what is wrong but not where; `node --check` does, where there is a Node. */
 function syntaxFaultLine(path: string): number | null {
+  if (isInside) return null;
   const { stderr } = spawnSync(process.execPath, ['--check', path], {
     encoding: 'utf8',
     timeout: 10_000,
@@ -46,9 +48,11 @@ function syntaxFaultLine(path: string): number | null {
 
 async function importTranspiled(path: string): Promise<unknown> {
   const { createJiti } = await import('jiti');
-  const ownIndex = fileURLToPath(new URL('../index.js', import.meta.url));
+  const own = isInside
+    ? { virtualModules: { portico: { defineConfig: (config: unknown) => config } } }
+    : { alias: { portico: fileURLToPath(new URL('../index.js', import.meta.url)) } };
   // No cache on disk: it would write into node_modules, or a temporary directory of another user.
-  const jiti = createJiti(import.meta.url, { fsCache: false, alias: { portico: ownIndex } });
+  const jiti = createJiti(import.meta.url, { fsCache: false, ...own });
   return jiti.import(path);
 }
 

@@ -3,7 +3,6 @@
 // Before anything is loaded: without a handler USR1 opens Node's inspector to every local user.
 process.on('SIGUSR1', () => {});
 
-const { runEdge } = await import('./process.ts');
-runEdge();
+void import('./process.ts').then(({ runEdge }) => runEdge());
 
 export {};

@@ -1,16 +1,8 @@
 // The version in package.json.
 
-import { readFileSync } from 'node:fs';
+import { readOwnFile } from '../executable/own-file.ts';
 
 export function ownVersion(): string {
-  // dist/telemetry/version.js, or build/src/cli/version.js in tests.
-  for (const up of ['../../package.json', '../../../package.json']) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
-      if (name === 'portico') return String(version);
-    } catch {
-      // Not there: try the next.
-    }
-  }
-  return 'unknown';
+  const { name, version } = JSON.parse(readOwnFile('package.json') ?? '{}');
+  return name === 'portico' ? String(version) : 'unknown';
 }

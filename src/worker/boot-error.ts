@@ -1,8 +1,8 @@
 // Why a worker can't serve: the error that ends its boot, and the text the operator gets to read.
 
-import { dirname, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
+import { ownCode } from '../executable/inside.ts';
 
 /** Exit codes as Gunicorn has them: 3 = the worker can't serve, 4 = the app can't be loaded. */
 export type BootExitCode = 3 | 4;
@@ -18,14 +18,7 @@ export class BootError extends Error {
   }
 }
 
-const programDir = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const noise = [
-  '(node:',
-  ' node:',
-  programDir,
-  pathToFileURL(programDir).href,
-  '/node_modules/jiti/',
-];
+const noise = ['(node:', ' node:', ownCode, pathToFileURL(ownCode).href, '/node_modules/jiti/'];
 
 /** The error with its causes and with those frames of its stack that are the app's. */
 export function describeError(error: unknown): string {

@@ -4,6 +4,7 @@
 import type { Server } from 'node:http';
 import type { Config } from '../config/config.ts';
 import { locateModule } from '../config/module-file.ts';
+import { welcomeModule } from '../executable/own-modules.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type App, adaptApp, callFactory, describeValue, expectedApps } from './adapt-app.ts';
 import { BootError, describeError } from './boot-error.ts';
@@ -32,6 +33,10 @@ export async function findApp(options: FindOptions): Promise<App> {
   const { config, capture, cacheDir, log } = options;
   if (config.module === null)
     throw new BootError(4, 'No MODULE is given: there is no app to load.');
+  if (config.module === welcomeModule) {
+    const { welcome } = await import('./welcome-app.ts');
+    return (await adaptApp(welcome))!;
+  }
   const spec = config.export === null ? null : parseExport(config.export);
   const located = locateModule(config.module, config.chdir);
   if ('problem' in located) throw new BootError(4, located.problem);

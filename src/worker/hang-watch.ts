@@ -1,6 +1,6 @@
 // Has the event loop of this process watched by a thread, which can say where it hangs once it does.
 
-import { Worker } from 'node:worker_threads';
+import { startThread } from '../executable/self.ts';
 import type { Log } from '../telemetry/log.ts';
 import { looksPerTimeout } from './stuck-stack.ts';
 
@@ -26,7 +26,7 @@ export function watchForHang(options: {
     Math.min(1000, timeoutMs / looksPerTimeout / 2),
   ).unref();
   const data: HangThreadData = { turns, timeoutMs, channelFd };
-  const thread = new Worker(new URL('./hang-thread.js', import.meta.url), {
+  const thread = startThread('hang-thread', {
     workerData: data,
     name: 'portico: hang watch',
     // Nothing that NODE_OPTIONS or the command line would load: it is not the app.

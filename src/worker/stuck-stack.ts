@@ -1,7 +1,7 @@
 // Where JavaScript stands in an event loop that does not turn any more, asked over an inspector session.
 
-import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ownCode } from '../executable/inside.ts';
 
 /** What is said to the inspector of the event loop in question, and what it says. */
 export interface Inspected {
@@ -34,7 +34,6 @@ const pausesMax = 5;
 const againMs = 20;
 /** Of a recursion that has gone too deep the innermost frames tell enough. */
 const framesMax = 30;
-const programDir = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Interrupts the event loop, reads its frames and lets it go on. Resolves to one line for each frame, the
  *  app's alone where there are any; null: it is in native code, and nobody knows where. */
@@ -91,5 +90,7 @@ function pathOf(url: string): string {
 }
 
 function isInternal(file: string): boolean {
-  return file === '' || file.startsWith('node:') || file.startsWith(`${programDir}/`);
+  return (
+    file === '' || file.startsWith('node:') || file === ownCode || file.startsWith(`${ownCode}/`)
+  );
 }

@@ -17,29 +17,33 @@ const log = openLog({
 });
 const send = (message: FromThread): void => port.postMessage(message);
 
-try {
-  const unit = await startUnit({
-    config,
-    assignment,
-    socketPath,
-    log,
-    keepAlive: port,
-    onTaken: () => {},
-    onAppClosed: () => send({ type: 'retire', reason: 'the app closed its server' }),
-  });
-  const beat = setInterval(
-    () => send({ type: 'beat', load: unit.load() }),
-    heartbeatIntervalMs(config.timeoutMs),
-  );
-  port.on('message', async (message: ToThread) => {
-    if (message.type === 'reopen-logs') return log.reopen();
-    const cut = await unit.drain(message.withinMs);
-    clearInterval(beat);
-    send({ type: 'drained', cut });
-  });
-  send({ type: 'ready', app: unit.app });
-} catch (error) {
-  const known = error instanceof BootError;
-  const reason = known ? error.message : describeError(error);
-  send({ type: 'boot-failed', exitCode: known ? error.exitCode : 3, reason });
+void run();
+
+async function run(): Promise<void> {
+  try {
+    const unit = await startUnit({
+      config,
+      assignment,
+      socketPath,
+      log,
+      keepAlive: port,
+      onTaken: () => {},
+      onAppClosed: () => send({ type: 'retire', reason: 'the app closed its server' }),
+    });
+    const beat = setInterval(
+      () => send({ type: 'beat', load: unit.load() }),
+      heartbeatIntervalMs(config.timeoutMs),
+    );
+    port.on('message', async (message: ToThread) => {
+      if (message.type === 'reopen-logs') return log.reopen();
+      const cut = await unit.drain(message.withinMs);
+      clearInterval(beat);
+      send({ type: 'drained', cut });
+    });
+    send({ type: 'ready', app: unit.app });
+  } catch (error) {
+    const known = error instanceof BootError;
+    const reason = known ? error.message : describeError(error);
+    send({ type: 'boot-failed', exitCode: known ? error.exitCode : 3, reason });
+  }
 }

@@ -1,8 +1,9 @@
 // Worker class "threads": the app in N worker_threads, each with an event loop and a socket of its
 // own. The main thread serves nothing; it speaks with the arbiter for all of them.
 
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
+import { startThread } from '../executable/self.ts';
 import type { WorkerAssignment } from '../ipc/messages.ts';
 import type { Body, BodyOptions } from './body.ts';
 import { BootError, type BootExitCode, describeError } from './boot-error.ts';
@@ -66,7 +67,7 @@ export async function startThreads(options: BodyOptions): Promise<Body> {
   const ready = Array.from({ length: config.threads }, (_, at) => {
     const index = at + 1;
     const socketPath = `${assignment.socketBase}-${index}.sock`;
-    return startThread({ config, assignment, index, socketPath }, threads, hooks);
+    return runThread({ config, assignment, index, socketPath }, threads, hooks);
   });
   await Promise.all(ready);
 
@@ -112,8 +113,8 @@ interface ThreadHooks {
   onDeath(reason: string): void;
 }
 
-function startThread(data: ThreadData, threads: Thread[], hooks: ThreadHooks): Promise<void> {
-  const worker = new Worker(new URL('./thread.js', import.meta.url), {
+function runThread(data: ThreadData, threads: Thread[], hooks: ThreadHooks): Promise<void> {
+  const worker = startThread('thread', {
     workerData: data,
     name: `worker ${data.assignment.slot} thread ${data.index}`,
   });

@@ -1,6 +1,6 @@
 // Finds and reads what Portico brings along in static/: the template of error pages and its words.
 
-import { readFileSync } from 'node:fs';
+import { readOwnFile } from '../../executable/own-file.ts';
 
 /** What a page says: a title, what happened, what the visitor can do. */
 export interface Words {
@@ -17,24 +17,12 @@ export interface OwnPages {
 
 /** Null where static/ did not come along: then errors are told in text and JSON only. */
 export function readOwnPages(): OwnPages | null {
-  const template = readOwn('error.html');
-  const table = readOwn('errors.json');
+  const template = readOwnFile('static/error.html');
+  const table = readOwnFile('static/errors.json');
   if (template === null || table === null) return null;
   const rows = Object.entries(JSON.parse(table) as Record<string, [string, string, string]>);
   return {
     template,
     words: new Map(rows.map(([key, [title, what, advice]]) => [key, { title, what, advice }])),
   };
-}
-
-function readOwn(name: string): string | null {
-  // From dist/edge/error-pages/ of a clone or a package, or from build/src/edge/error-pages/ in tests.
-  for (const up of ['../../../static/', '../../../../static/']) {
-    try {
-      return readFileSync(new URL(up + name, import.meta.url), 'utf8');
-    } catch {
-      // Not there: try the next.
-    }
-  }
-  return null;
 }
