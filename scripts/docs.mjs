@@ -12,6 +12,7 @@ const { settings } = await dist('config/settings.js');
 const { groups } = await dist('config/setting.js');
 const { mountFields } = await dist('config/static-mounts.js');
 const { certificateFields } = await dist('config/tls-table.js');
+const { routeFields } = await dist('config/routes/routes.js');
 const { catalogue } = await dist('errors/catalogue.js');
 
 const pages = {
@@ -211,6 +212,22 @@ export interface StaticMountInput {
   readonly dir: string;
 ${mountFields.map(({ key, kind, help, default: value }) => `  /** ${help}. Default: \`${kind.show(value)}\`. */\n  readonly ${key}?: ${kind.inputType} | undefined;`).join('\n')}
 }
+
+/** Which requests it takes, and what becomes of them. */
+export interface RouteInput {
+${Object.entries(routeFields)
+  .map(([key, { type, help }]) => {
+    const optional = key === 'to' ? `: ${type}` : `?: ${type} | undefined`;
+    return `  /** ${help}. */\n  readonly ${key}${optional};`;
+  })
+  .join('\n')}
+}
+
+/** Where a request goes: to the app, elsewhere, or no further than here. */
+export type RouteTargetInput =
+  | 'app'
+  | { readonly redirect: string; readonly status?: 301 | 302 | 303 | 307 | 308 | undefined }
+  | { readonly respond: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> | undefined };
 
 /** A certificate of a local CA, for development: for localhost and the machine's name, "dev:a.test,b.test" for more. */
 export type TlsDev = 'dev' | \`dev:\${string}\`;

@@ -1,8 +1,13 @@
 // The public API: what a portico.config.ts may import.
 
-import type { PorticoConfig, StaticMountInput } from './config/portico-config.ts';
+import type {
+  PorticoConfig,
+  RouteInput,
+  RouteTargetInput,
+  StaticMountInput,
+} from './config/portico-config.ts';
 
-export type { PorticoConfig, StaticMountInput };
+export type { PorticoConfig, RouteInput, RouteTargetInput, StaticMountInput };
 
 /** Settings, or a function that returns them when it is called. */
 export type PorticoConfigExport =

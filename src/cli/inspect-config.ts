@@ -41,8 +41,9 @@ type Good = Extract<Loaded, { ok: true }>;
 
 /** What to print where the app loads. */
 async function checkApp(config: Config): Promise<string> {
-  // Files alone will do: a page of Portico's own stands in for the app.
-  if (config.module === null && config.static.length > 0) return 'portico: configuration ok\n';
+  // Files or routes alone will do: a page of Portico's own stands in for the app.
+  if (config.module === null && config.static.length + config.routes.length > 0)
+    return 'portico: configuration ok\n';
   if (config.module === null) fail(['No app: name it as MODULE[:EXPORT], such as app.js:app'], 1);
   const tried = await tryApp(config);
   if (!tried.ok) fail([tried.problem], tried.exitCode);

@@ -1,12 +1,12 @@
-// What is served besides the files when --static is given and no app is: a page that says so.
+// What stands in for the app when files or routes are given and no app is: a page that says so.
 
 import type { Config } from '../config/config.ts';
 import { deepFreeze } from '../config/resolve.ts';
 import { welcomeModule } from '../executable/own-modules.ts';
 
-/** The config with an app in it, if it has files to serve and no app. */
+/** The config with an app in it, if it has files or routes and no app. */
 export function withStandIn(config: Config): Config {
-  if (config.module !== null || config.static.length === 0) return config;
+  if (config.module !== null || config.static.length + config.routes.length === 0) return config;
   return deepFreeze({
     ...config,
     module: welcomeModule,

@@ -21,6 +21,7 @@ export type Atom = (typeof atoms)[number] | (typeof timeAtoms)[number];
 const facts = [
   'request-id',
   'upstream',
+  'route',
   'queue-time',
   'upstream-time',
   'retries',

@@ -1,6 +1,8 @@
 // The settings as the program uses them: loaded once, complete, frozen. The table in settings.ts
 // says where each comes from, what it may be and what it means.
 
+import type { RouteConfig } from './routes/route-config.ts';
+
 /** http: a Node app over plain HTTP/1.1; wsgi, asgi: a Python app under a server of its own; command: any
  *  program that serves HTTP. */
 export type WorkerClass = 'async' | 'sync' | 'threads' | 'http' | 'wsgi' | 'asgi' | 'command';
@@ -180,6 +182,10 @@ export interface Config {
   readonly upgradeGraceMs: number;
   readonly healthEndpoints: boolean;
   readonly readyWorkers: number;
+
+  // Routing
+  /** In order: the first that takes a request has it. */
+  readonly routes: readonly RouteConfig[];
 
   // Static files
   readonly static: readonly StaticMount[];

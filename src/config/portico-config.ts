@@ -144,6 +144,8 @@ export interface PorticoConfig {
   readonly upgradeIdleTimeout?: number | string | undefined;
   /** What upgraded connections get when their worker leaves. On stop and on reload. Then WebSocket clients are sent a Close with status 1001, others the end of the connection, and connect anew to another worker. At most `gracefulTimeout`. Default: `5s`. */
   readonly upgradeGrace?: number | string | undefined;
+  /** Which requests go elsewhere than to the app; repeatable. The first route that takes a request has it; what none takes goes on to static files and the app. On the command line `/old={…}` can only name a target that is text; in a config file a route says more. See [routes](routes.md). Default: `none`. */
+  readonly routes?: string | readonly (string | RouteInput)[] | undefined;
   /** Serve the files of DIR under the prefix; repeatable. In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken. Default: `none`. */
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
   /** Memory of each edge for hot static files; 0: none. What was asked for twice is kept, larger files in parts; no file takes more than a quarter. See [static files](static-files.md). Default: `64m`. */
@@ -215,6 +217,32 @@ export interface StaticMountInput {
   /** How many earlier builds keep their hashed assets available after a deploy. Default: `0`. */
   readonly keepBuilds?: number | undefined;
 }
+
+/** Which requests it takes, and what becomes of them. */
+export interface RouteInput {
+  /** Stands for the route in logs and status; made of host and path without it. */
+  readonly name?: string | undefined;
+  /** Hosts it is for: `example.com`, or `*.example.com` for all names below that. */
+  readonly host?: string | readonly string[] | undefined;
+  /** Paths it is for: `/api` and all below, `=/api` alone, patterns such as `/users/:id`, `/img/*.png` and `/files/*`. */
+  readonly path?: string | readonly string[] | undefined;
+  /** Methods it is for; GET stands for HEAD too. */
+  readonly methods?: string | readonly string[] | undefined;
+  /** Headers a request must have: a value (where `*` stands for anything) or several, `true` (there) or `false` (not there). */
+  readonly headers?: Readonly<Record<string, boolean | string | readonly string[]>> | undefined;
+  /** `"app"`, `{ redirect, status }` or `{ respond, body, headers }`. */
+  readonly to: RouteTargetInput;
+  /** What the path loses at its beginning before the request goes on, in whole segments; `true` is what `path` says. `X-Forwarded-Prefix` tells what it was. */
+  readonly strip?: boolean | string | undefined;
+  /** The path to go on with, such as `/v2/{id}` with `path: "/users/:id"`; the query stays, unless there is one in it. */
+  readonly rewrite?: string | undefined;
+}
+
+/** Where a request goes: to the app, elsewhere, or no further than here. */
+export type RouteTargetInput =
+  | 'app'
+  | { readonly redirect: string; readonly status?: 301 | 302 | 303 | 307 | 308 | undefined }
+  | { readonly respond: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> | undefined };
 
 /** A certificate of a local CA, for development: for localhost and the machine's name, "dev:a.test,b.test" for more. */
 export type TlsDev = 'dev' | `dev:${string}`;

@@ -11,6 +11,7 @@ export const groups = [
   'Processes',
   'Connections',
   'Balancing',
+  'Routing',
   'Static files',
   'Cache',
   'Compression',

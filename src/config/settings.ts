@@ -9,6 +9,7 @@ import { connectionSettings } from './settings/connections.ts';
 import { errorSettings } from './settings/errors.ts';
 import { logSettings } from './settings/logs.ts';
 import { processSettings } from './settings/processes.ts';
+import { routeSettings } from './settings/routes.ts';
 import { staticSettings } from './settings/static.ts';
 import { tlsSettings } from './settings/tls.ts';
 import { upgradeSettings } from './settings/upgrades.ts';
@@ -20,6 +21,7 @@ export const settings: readonly Setting[] = [
   ...processSettings,
   ...connectionSettings,
   ...upgradeSettings,
+  ...routeSettings,
   ...staticSettings,
   ...cacheSettings,
   ...compressionSettings,

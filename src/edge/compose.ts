@@ -1,6 +1,7 @@
 // What a request meets in the edge: the steps in order, made of one set of settings.
 
 import type { Config } from '../config/config.ts';
+import { hasApp } from '../config/has-app.ts';
 import type { ClientFacts, Exchange, Fields, Handle } from '../http/exchange.ts';
 import {
   createTrust,
@@ -24,6 +25,8 @@ import { createIntercept } from './error-pages/intercept.ts';
 import { answerHealth, type HealthFacts } from './health.ts';
 import { createRedirectHttps } from './redirect-https.ts';
 import type { ResponseStep } from './response-step.ts';
+import { addPrefix } from './routes/path.ts';
+import { plainWay, Routes, type Way } from './routes/routes.ts';
 import { StaticLane } from './static/static.ts';
 import { createCertificateCheck } from './tls/client-certificate.ts';
 import { wantsUpgrade } from './upgrade/upgradable.ts';
@@ -68,6 +71,8 @@ export function compose(config: Config, parts: Parts): Composed {
   const clientCertificates = config.certReqs !== 'none';
   const refuse = createCertificateCheck(config.certReqs);
   const redirect = createRedirectHttps(config, parts.httpsPort);
+  const routes = config.routes.length > 0 ? new Routes(config) : null;
+  const isAlone = routes !== null && !hasApp(config);
   const forwarding: ForwardSettings = {
     responseTimeoutMs: config.responseTimeoutMs,
     // A worker that does one thing at a time does nothing else while it waits for an upload.
@@ -89,36 +94,43 @@ export function compose(config: Config, parts: Parts): Composed {
     if (refuse?.(exchange, peer)) return;
     if (redirect?.(exchange)) return;
 
-    // 3. Another protocol: the app's, on a connection of its own.
-    if (exchange.upgrade && wantsUpgrade(exchange)) {
+    // 3. Its route, which may answer it.
+    const way = routes === null ? plainWay : routes.take(exchange);
+    if (way === null) return;
+
+    // 4. Another protocol: the app's, on a connection of its own.
+    if (exchange.upgrade && !isAlone && wantsUpgrade(exchange)) {
       const stick = stickTo?.(exchange) ?? null;
-      upgrades.handle(exchange, upstreamFields(asking(exchange, peer, trusted)), stick);
+      upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick);
       return;
     }
 
-    // 4. Static files. What is found to be none only after a look at the disk goes on from there.
-    if (statics?.serve(exchange, () => answer(exchange, peer, trusted))) return;
+    // 5. Static files. What is found to be none only after a look at the disk goes on from there.
+    if (statics?.serve(exchange, () => answer(exchange, peer, trusted, way))) return;
 
-    answer(exchange, peer, trusted);
+    answer(exchange, peer, trusted, way);
   }
 
-  // 5. Stored responses. What is not there is asked for on an exchange of the cache's own.
-  function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
-    if (cache === null) toApp(exchange, peer, trusted);
-    else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted));
+  // 6. Stored responses. What is not there is asked for on an exchange of the cache's own.
+  function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
+    if (isAlone) respondWithError(exchange, 'NOT_FOUND', errorPages);
+    // The app may answer otherwise where it is told of a prefix, of which the cache knows nothing.
+    else if (cache === null || way.prefix !== '') toApp(exchange, peer, trusted, way);
+    else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted, way));
   }
 
-  // 6. The app.
-  function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean): void {
+  // 7. The app.
+  function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
     const { request } = exchange;
     const { method, target, version, fields } = request;
     // Of a request that came before: the peer is its connection's, so all else is the same too.
-    const repeats = request.repeats?.fields === fields ? request.repeats : null;
+    const isRepeated = request.repeats?.fields === fields && way.prefix === '';
+    const repeats = isRepeated ? request.repeats! : null;
     let shared = repeats === null ? null : repeats.upstreamBy(forwarding);
     let upstream: Fields;
     if (shared !== null) upstream = shared.fields;
     else {
-      upstream = upstreamFields(asking(exchange, peer, trusted));
+      upstream = fieldsFor(exchange, peer, trusted, way);
       if (repeats !== null) shared = repeats.keepUpstream(upstream, forwarding);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
@@ -127,10 +139,14 @@ export function compose(config: Config, parts: Parts): Composed {
     forward.run();
   }
 
-  /** For the fields that tell an app who asks. */
-  function asking({ request, client }: Exchange, peer: ClientFacts, trusted: boolean) {
-    const { fields } = request;
-    return { fields, peer, client, trusted, forwarded, clientCertificates };
+  /** What the app is told, and by whom it is asked. */
+  function fieldsFor(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): Fields {
+    const { client } = exchange;
+    const { fields } = exchange.request;
+    const who = { fields, peer, client, trusted, forwarded, clientCertificates };
+    const upstream = upstreamFields(who);
+    if (way.prefix !== '') addPrefix(upstream, way.prefix);
+    return upstream;
   }
 
   // 0. Questions of a CA and of an orchestrator, before anything can lead them elsewhere.

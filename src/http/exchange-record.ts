@@ -12,6 +12,7 @@ export function newRecord(startedMs: number): ExchangeRecord {
     responseBytes: 0,
     requestBytes: 0,
     upstream: '',
+    route: '',
     retries: 0,
     failure: null,
   };

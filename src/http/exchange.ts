@@ -142,6 +142,8 @@ export interface ExchangeRecord {
   requestBytes: number;
   /** "worker 2", "static", "" … */
   upstream: string;
+  /** Name of the route that took it; '' for none. */
+  route: string;
   /** Times the request was sent to another worker. */
   retries: number;
   failure: Failure | null;

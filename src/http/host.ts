@@ -26,6 +26,16 @@ export function portOf(host: string): number {
   return portAt > 0 && portAt + 1 < host.length ? Number(host.slice(portAt + 1)) : 0;
 }
 
+/** A valid host as hosts are compared: in lower case, without port and final dot, an IPv6 address in
+ *  its shortest form. */
+export function canonicalHost(host: string): string {
+  const portAt = hostEnd(host);
+  const name = (portAt > 0 ? host.slice(0, portAt) : host).toLowerCase();
+  if (name.charCodeAt(0) === OPEN)
+    return URL.canParse(`http://${name}`) ? new URL(`http://${name}`).hostname : name;
+  return name.endsWith('.') ? name.slice(0, -1) : name;
+}
+
 /** Index after the host, where ":" or the end must be; -1 if there is no valid host. */
 function hostEnd(text: string): number {
   if (text.charCodeAt(0) === OPEN) {

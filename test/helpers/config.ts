@@ -81,6 +81,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     upgradeIdleTimeoutMs: 3_600_000,
     upgradeGraceMs: 100,
     responseTimeoutMs: 0,
+    routes: [],
     static: [],
     cacheBytes: 0,
     cacheEntryBytes: 1024 ** 2,

@@ -43,6 +43,7 @@ export function settled(facts: SettledFacts = {}): SettledExchange {
       status: 200,
       responseBytes: 5,
       requestBytes: 3,
+      route: '',
       upstream: 'worker 2',
       retries: 1,
       failure: null,

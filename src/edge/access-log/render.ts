@@ -68,6 +68,7 @@ const atomPieces: Readonly<Record<Atom, Piece>> = {
 const factPieces: Readonly<Record<Fact, Piece>> = {
   'request-id': ({ requestId }) => shown(requestId),
   upstream: ({ record }) => shown(record.upstream),
+  route: ({ record }) => shown(record.route),
   'queue-time': ({ record }) => between(record.startedMs, record.claimedMs),
   'upstream-time': ({ record }) => between(record.claimedMs, record.respondedMs),
   retries: ({ record }) => record.retries,
@@ -110,6 +111,7 @@ function jsonLine(exchange: SettledExchange, moment: Moment): string {
     queueMs: elapsed(record.startedMs, record.claimedMs),
     upstreamMs: elapsed(record.claimedMs, record.respondedMs),
     upstream: record.upstream,
+    route: record.route,
     retries: record.retries,
     failure: record.failure?.code ?? null,
     referer: fieldOf(received.fields, 'referer'),

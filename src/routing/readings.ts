@@ -1,0 +1,61 @@
+// The ways in which a path can be read, so that none of them leads past a rule that another one meets. Pure.
+
+import { type Failure, failure } from '../errors/failure.ts';
+import { normalizePath } from '../http/target.ts';
+
+/** A path with nothing to decode or resolve, and nothing that a server may resolve: it reads as it
+ *  stands. "\" is "/" to URL parsers of browsers and fetch, and what follows ";" is cut off by Java's. */
+const unclear = /[%\\;]|\/\/|\/\./;
+
+/** Stands for a "/" that was encoded and is data: no path that is text can hold it. */
+const DATA_SLASH = '\0';
+
+export interface Readings {
+  /** Decoded; the first is how Portico reads it. Several where others may read it otherwise. */
+  readonly paths: readonly string[];
+  /** As encoded as it came, but "." and ".." resolved and slashes merged: what can't be misread, but
+   *  for encoded slashes in it. */
+  readonly canonical: string;
+}
+
+/** `path`: of an origin-form target, without its query. */
+export function readPath(path: string): Readings | Failure {
+  if (!unclear.test(path)) return { paths: [path], canonical: path };
+  const ours = normalizePath(path);
+  if (typeof ours !== 'string') return ours;
+  if (path.includes('\\')) return failure('BAD_TARGET', 'the path holds a backslash');
+  // normalizePath() has seen that all of it can be decoded.
+  const encoded = path.split('/').slice(1);
+  const data = encoded.map((segment) => decodeURIComponent(segment).replaceAll('/', DATA_SLASH));
+  const split = data.flatMap((segment) => segment.split(DATA_SLASH));
+  const readings = new Set([ours]);
+  for (const segments of data.length === split.length ? [data] : [data, split]) {
+    readings.add(`/${segments.join('/')}`);
+    readings.add(joined(resolve(segments, segments, true)));
+    // RFC 3986 section 5.2.4 knows nothing of merging: there "/a//../b" is "/a/b".
+    readings.add(joined(resolve(segments, segments, false)));
+    if (path.includes(';') || path.includes('%')) {
+      const bare = segments.map((segment) => segment.split(';', 1)[0]!);
+      readings.add(joined(resolve(bare, bare, true)));
+    }
+  }
+  return { paths: [...readings], canonical: joined(resolve(encoded, data, true)) };
+}
+
+/** Without "." and ".." (those of `decoded`), and without empty ones if they are merged. The last is
+ *  empty where the path ends in "/". */
+function resolve(given: readonly string[], decoded: readonly string[], merge: boolean): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at < given.length; at++) {
+    const segment = decoded[at]!;
+    const isLast = at === given.length - 1;
+    if (segment === '..') kept.pop();
+    else if (segment !== '.' && (segment !== '' || (!merge && !isLast))) kept.push(given[at]!);
+    if (isLast && (segment === '' || segment === '.' || segment === '..')) kept.push('');
+  }
+  return kept;
+}
+
+function joined(segments: readonly string[]): string {
+  return `/${segments.join('/')}`;
+}

@@ -1,0 +1,143 @@
+// Routes in a running edge: who gets a request, and what the edge answers by itself.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { Config } from '../../src/config/config.ts';
+import { staticMount } from '../../src/config/static-mounts.ts';
+import { fieldValue } from '../../src/http/fields.ts';
+import { workerFactory } from '../helpers/link-workers.ts';
+import { routes } from '../helpers/routes.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+
+/** An edge with an app that says what it was asked. */
+async function edgeWith(t: TestContext, changes: Partial<Config>) {
+  const running = await runEdge(t, { module: 'app.js', ...changes });
+  const app = await workerFactory(t)((taken) => taken.echo());
+  running.edge.pool.admit(app.address);
+  const ask = (method: string, target: string, fields = 'Host: test') =>
+    running.connect().send(`${method} ${target} HTTP/1.1\r\n${fields}\r\n\r\n`).response();
+  return { ...running, app, ask };
+}
+
+function temporary(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-routes-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+test('redirects and answers are given by the edge, the rest is the app’s', async (t) => {
+  const { app, ask } = await edgeWith(t, {
+    routes: routes(
+      { path: '/old/:page', to: { redirect: '/new/{page}{query}', status: 308 } },
+      { host: 'old.test', to: { redirect: 'https://www.test{path}{query}', status: 301 } },
+      { path: '=/robots.txt', to: { respond: 200, body: 'User-agent: *\n' } },
+      { path: '/gone', to: { respond: 410, headers: { 'Cache-Control': 'max-age=60' } } },
+      { path: '/facts', to: { respond: 200, body: { a: 1 } } },
+      { path: '/none', to: { respond: 204 } },
+    ),
+  });
+  const old = await ask('GET', '/old/a%20b?x=1');
+  assert.deepEqual([old.status, old.fields.get('location')], [308, '/new/a%20b?x=1']);
+  assert.match(old.fields.get('x-request-id')!, /./);
+  const host = await ask('POST', '/a/..//b?y', 'Host: OLD.test:80\r\nContent-Length: 0');
+  assert.deepEqual([host.status, host.fields.get('location')], [301, 'https://www.test/b?y']);
+  const robots = await ask('GET', '/robots.txt?x');
+  assert.deepEqual([robots.status, robots.body], [200, 'User-agent: *\n']);
+  assert.equal(robots.fields.get('content-type'), 'text/plain; charset=utf-8');
+  const gone = await ask('GET', '/gone/by');
+  assert.deepEqual([gone.status, gone.fields.get('cache-control')], [410, 'max-age=60']);
+  assert.equal((await ask('GET', '/facts')).body, '{"a":1}');
+  assert.equal((await ask('GET', '/none')).fields.has('content-length'), false);
+  assert.equal(app.taken.length, 0);
+  assert.equal((await ask('GET', '/old?z')).body, 'GET /old?z ');
+});
+
+test('a route stands before static files, and what none takes goes on to them', async (t) => {
+  const dir = temporary(t);
+  writeFileSync(join(dir, 'index.html'), 'page');
+  writeFileSync(join(dir, 'a.txt'), 'file');
+  const { ask } = await edgeWith(t, {
+    static: [staticMount({ prefix: '/', dir, fallback: 'index.html' })],
+    routes: routes(
+      { path: '/api', to: { respond: 200, body: 'api' } },
+      { path: '/kept', to: 'app' },
+    ),
+  });
+  assert.equal((await ask('GET', '/api/x')).body, 'api');
+  assert.equal((await ask('GET', '/a.txt')).body, 'file');
+  // To the app leads as without a route: by way of the files.
+  assert.equal((await ask('GET', '/kept', 'Host: a\r\nAccept: text/html')).body, 'page');
+});
+
+test('a path of two meanings reaches nobody, and one that was resolved reaches the app resolved', async (t) => {
+  const { app, ask } = await edgeWith(t, {
+    routes: routes({ path: '/admin', to: { respond: 403 } }),
+  });
+  assert.equal((await ask('GET', '/x/..%2fadmin')).status, 400);
+  assert.equal((await ask('GET', '//admin/')).status, 403);
+  assert.equal((await ask('GET', '/', 'Host: %61dmin')).status, 400);
+  assert.equal(app.taken.length, 0);
+  assert.equal((await ask('GET', '/admin/../x%20y?q=//')).body, 'GET /x%20y?q=// ');
+});
+
+test('a path is stripped or rewritten before it goes on, and the app hears of what is gone', async (t) => {
+  const { app, ask, connect } = await edgeWith(t, {
+    forwardedAllowIps: ['127.0.0.1'],
+    routes: routes(
+      { path: '/api', strip: true, to: 'app' },
+      { path: ['/v1/users', '/v1/posts/:id'], strip: '/v1', to: 'app' },
+      { path: '/u/:id/*', rewrite: '/users/{id}?rest={*}', to: 'app' },
+      { path: '/w', rewrite: '/x{path}', to: 'app' },
+    ),
+  });
+  const sent = async (target: string, fields?: string) => (await ask('GET', target, fields)).body;
+  assert.equal(await sent('/api?a'), 'GET /?a ');
+  assert.equal(await sent('/api/'), 'GET / ');
+  assert.equal(await sent('/api/a%2Fb//c%20d?x=/api'), 'GET /a%2Fb/c%20d?x=/api ');
+  assert.equal(await sent('/v1/posts/7'), 'GET /posts/7 ');
+  assert.equal(await sent('/u/7/a/%7Eb?q'), 'GET /users/7?rest=a/%7Eb ');
+  assert.equal(await sent('/w/a?q'), 'GET /x/w/a?q ');
+  // An absolute path in the rest is no host.
+  assert.equal(await sent('/api//evil.test/'), 'GET /evil.test/ ');
+  const prefixes = app.taken.map(({ exchange }) =>
+    fieldValue(exchange.request.fields, 'x-forwarded-prefix'),
+  );
+  assert.deepEqual(prefixes, ['/api', '/api', '/api', '/v1', undefined, undefined, '/api']);
+  // Nor does what is remembered of a connection's fields.
+  const client = connect();
+  for (const path of ['/api/1', '/api/2', '/3', '/4', '/api/5', '/6'])
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).response();
+  const last = app.taken
+    .slice(-6)
+    .map(({ exchange }) => fieldValue(exchange.request.fields, 'x-forwarded-prefix'));
+  assert.deepEqual(last, ['/api', '/api', undefined, undefined, '/api', undefined]);
+  await sent('/api/x', 'Host: a\r\nX-Forwarded-Prefix: /outer/');
+  assert.equal(
+    fieldValue(app.taken.at(-1)!.exchange.request.fields, 'x-forwarded-prefix'),
+    '/outer/api',
+  );
+});
+
+test('without an app there is nothing beside the routes', async (t) => {
+  const { connect } = await runEdge(t, { routes: routes({ path: '/x', to: 'app' }) });
+  for (const target of ['/', '/x']) {
+    const answer = await connect().send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`).response();
+    assert.equal(answer.status, 404, target);
+  }
+});
+
+test('the access log names the route', async (t) => {
+  const file = join(temporary(t), 'access.log');
+  const { ask, edge } = await edgeWith(t, {
+    accessLogfile: file,
+    accessLogformat: '%(U)s %({route}x)s',
+    routes: routes({ name: 'old ones', path: '/old', to: { redirect: '/' } }),
+  });
+  await ask('GET', '/old');
+  await ask('GET', '/new');
+  await edge.drain(0);
+  assert.equal(readFileSync(file, 'utf8'), '/old old ones\n/new -\n');
+});
