@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -113,6 +114,25 @@ test('Connection: close is answered in kind', async (t) => {
   const client = edge.connect().send(`GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
   assert.equal((await client.response()).fields.get('connection'), 'close');
   assert.equal(await client.ended(), 'fin');
+});
+
+test('a client that asked for the end is not waited for, and has its answer whole', async (t) => {
+  const content = 'a'.repeat(4_000_000);
+  const edge = await startEdge(t, (heard) => {
+    heard.onEnd = () => heard.reply(200, content);
+  });
+  const client = edge.connect();
+  client.socket.pause();
+  client.send(`GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+  await edge.until('request', () => edge.heard.length === 1);
+  client.socket.resume();
+  assert.equal((await client.response()).body, content);
+  assert.equal(await client.ended(), 'fin');
+  // Its half is still open here: what it sends now meets no socket.
+  await edge.until('closed connection', () => edge.listener.connections === 0);
+  const reset = once(client.socket, 'close');
+  client.send('more');
+  await reset;
 });
 
 test('keepAliveMs 0 means one request a connection', async (t) => {

@@ -233,11 +233,7 @@ export class Http1Connection implements ParserEvents {
     if (!exchange.keepAlive || this.closeAfter || this.hub.isDraining) return false;
     if (this.clientEnded && this.kept === null && !this.taking) return false;
     if (this.hub.options().keepAliveMs <= 0) return false;
-    if (!this.messageOpen) return true;
-    // The content may or may not come: the client decides when it sees the answer.
-    if (exchange.continueWanted) return false;
-    const { bodyLength, record } = exchange;
-    return bodyLength === 'unknown' || bodyLength - record.requestBytes <= DISCARD_BYTES_MAX;
+    return !this.messageOpen || exchange.mayDiscardRest;
   }
 
   flushSoon(): void {
@@ -277,6 +273,10 @@ export class Http1Connection implements ParserEvents {
   }
 
   private finish(): void {
+    // Who asked for the end sends nothing more (RFC 9112 section 9.6): nothing is left to be read that
+    // would make of our closing a reset.
+    const isDone = this.exchange?.keepAlive === false && !this.messageOpen;
+    if (isDone && this.kept === null) this.clientEnded = true;
     this.settle(null);
     if (this.phase !== 'busy') return;
     if (!this.messageOpen) {

@@ -30,6 +30,7 @@ import {
 import { errorAnswer } from '../error-pages/error-answer.ts';
 import type { SettledExchange } from '../settled-exchange.ts';
 import type { UpgradableExchange } from '../upgrade/upgradable.ts';
+import { DISCARD_BYTES_MAX } from './bounds.ts';
 import { handOver } from './hand-over.ts';
 import { httpDate } from './http-clock.ts';
 import type { Http1Connection } from './http1-connection.ts';
@@ -185,6 +186,14 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     if (!head.keepAlive) this.connection.closeAfter = true;
     this.connection.output.addHead(head.head);
     this.connection.flushSoon();
+  }
+
+  /** Whether what is left of the content may be read and thrown away, so that the connection can go on. */
+  get mayDiscardRest(): boolean {
+    // It may or may not come: the client decides when it sees the answer.
+    if (this.continueWanted) return false;
+    const { bodyLength, record } = this;
+    return bodyLength === 'unknown' || bodyLength - record.requestBytes <= DISCARD_BYTES_MAX;
   }
 
   /** One whose reader has nothing more to say and leaves by a FIN. */
