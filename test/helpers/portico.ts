@@ -59,8 +59,18 @@ export async function startPortico(
 
 /** Starts the program and waits for nothing: for starts that fail, and for one-shot commands. */
 export function spawnPortico(t: Owner, args: readonly string[], options: PorticoOptions = {}) {
+  const program = [process.execPath, join(repositoryRoot, 'dist/main.js')] as const;
+  return spawnProgram(t, [...program, ...args], options);
+}
+
+/** The same for a command that starts the program by other means: npx, a shell, a supervisor. */
+export function spawnProgram(
+  t: Owner,
+  [file, ...args]: readonly [string, ...string[]],
+  options: PorticoOptions = {},
+) {
   const runtimeDir = mkdtempSync(join(tmpdir(), 'portico-test-'));
-  const child = spawn(process.execPath, [join(repositoryRoot, 'dist/main.js'), ...args], {
+  const child = spawn(file, args, {
     cwd: options.cwd ?? repositoryRoot,
     env: { ...process.env, PORTICO_RUNTIME_DIR: join(runtimeDir, 'run'), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
