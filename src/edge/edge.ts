@@ -3,7 +3,6 @@
 import type { BindAddress, Config } from '../config/config.ts';
 import { failure } from '../errors/failure.ts';
 import type { EdgeStatus, Purge, TlsFiles } from '../ipc/messages.ts';
-import { connectLink } from '../link/edge-end.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { AcmeLane } from './acme/lane.ts';
@@ -22,6 +21,7 @@ import { CertificateStore } from './tls/certificate-store.ts';
 import type { HandshakeOptions } from './tls/handshakes.ts';
 import { Stapling } from './tls/stapling.ts';
 import { Upgrades } from './upgrade/upgrades.ts';
+import { connectWorker } from './upstream/worker-link.ts';
 
 /** What an answer takes to reach its client before a drain cuts its connection. */
 const lastAnswersMs = 100;
@@ -64,7 +64,7 @@ export class Edge {
     this.log = log;
     this.refusals = new Refusals(log);
     this.config = config;
-    this.pool = new Pool({ settings: config, connect: connectLink, log });
+    this.pool = new Pool({ settings: config, connect: connectWorker, log });
     this.upgrades = new Upgrades(config, this.pool);
     this.certificates = new CertificateStore(storeSettings(config, tls), filePairs(config, tls));
     this.stapling = new Stapling(log, this.certificates);

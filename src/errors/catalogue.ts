@@ -1,17 +1,6 @@
 // Every failure a client or an operator can see: one table, from which docs/errors.md is made.
 
-import type { Blame } from './failure.ts';
-
-interface CatalogueRow {
-  readonly blame: Blame;
-  /** Status of the answer; 0 = no answer can be sent. 499 is nginx's "client closed request": logged, never sent. */
-  readonly status: number;
-  readonly retry: boolean;
-  /** What happened, for a person who reads the log. */
-  readonly what: string;
-  /** What to do about it. */
-  readonly remedy: string;
-}
+import { type CatalogueRow, upstreamFailures } from './upstream-failures.ts';
 
 const rows = {
   // The client's request (RFC 9112).
@@ -320,56 +309,7 @@ const rows = {
     what: 'A fault in the edge.',
     remedy: 'Please report it with the log line.',
   },
-  // The worker and the app in it.
-  WORKER_DIED: {
-    blame: 'upstream',
-    status: 502,
-    retry: true,
-    what: 'The worker ended before it answered.',
-    remedy: 'See why the worker ended, a few log lines earlier.',
-  },
-  WORKER_RESET: {
-    blame: 'upstream',
-    status: 502,
-    retry: false,
-    what: 'The app destroyed the response before it was complete.',
-    remedy: "See the app's own log.",
-  },
-  RESPONSE_TIMEOUT: {
-    blame: 'upstream',
-    status: 504,
-    retry: false,
-    what: 'The app did not begin to answer in responseTimeout.',
-    remedy: 'Make the app faster, or raise responseTimeout.',
-  },
-  RESPONSE_LENGTH: {
-    blame: 'upstream',
-    status: 502,
-    retry: false,
-    what: 'The app sent more or less content than its Content-Length said.',
-    remedy: "Correct the app's Content-Length.",
-  },
-  RESPONSE_INVALID: {
-    blame: 'upstream',
-    status: 502,
-    retry: false,
-    what: 'The app sent a response head that HTTP does not allow.',
-    remedy: 'Correct the status or the fields that the log names.',
-  },
-  ACCEL_PATH: {
-    blame: 'upstream',
-    status: 500,
-    retry: false,
-    what: 'The app named a file by X-Accel-Redirect or X-Sendfile that is under no internal mount.',
-    remedy: 'Mark the mount `internal: true`, or correct the path that the log names.',
-  },
-  LINK_PROTOCOL: {
-    blame: 'upstream',
-    status: 502,
-    retry: true,
-    what: 'A frame broke the link protocol.',
-    remedy: 'Check that edge and worker are of one version; else report it.',
-  },
+  ...upstreamFailures,
 } as const satisfies Record<string, CatalogueRow>;
 
 export type FailureCode = keyof typeof rows;

@@ -1,4 +1,4 @@
-// A request head while it is being read: what its lines have said so far. Made per message and
+// A head while it is being read: what its lines have said so far. Made per message and
 // dropped when the head is complete, so that an idle connection holds none.
 
 import type { FailureCode } from '../errors/catalogue.ts';
@@ -6,7 +6,7 @@ import { type Failure, failure } from '../errors/failure.ts';
 import type { Fields } from './exchange.ts';
 
 export interface ParserLimits {
-  /** Bytes of the request line without its line ending. */
+  /** Bytes of the start line without its line ending. */
   readonly requestLineBytes: number;
   /** Field lines of a head. */
   readonly fields: number;
@@ -30,6 +30,7 @@ export type TargetForm = 'origin' | 'absolute' | 'authority' | 'asterisk';
 export class HeadDraft {
   readonly limits: ParserLimits;
   readonly isTrailers: boolean;
+  readonly isResponse: boolean;
   failure: Failure | null = null;
 
   method = '';
@@ -59,10 +60,11 @@ export class HeadDraft {
 
   private bytesLeft: number;
 
-  constructor(limits: ParserLimits, isTrailers: boolean) {
+  constructor(limits: ParserLimits, kind: 'request' | 'response' | 'trailers') {
     this.limits = limits;
-    this.isTrailers = isTrailers;
-    this.bytesLeft = fieldBytesMax(limits, isTrailers);
+    this.isTrailers = kind === 'trailers';
+    this.isResponse = kind === 'response';
+    this.bytesLeft = fieldBytesMax(limits, this.isTrailers);
     this.lineMax = Math.min(limits.fieldSizeBytes, this.bytesLeft);
   }
 

@@ -30,9 +30,9 @@ export function noteField(draft: HeadDraft, name: string, value: string): boolea
   // By length: of a browser's twelve fields one or two get as far as a comparison.
   switch (name.length) {
     case 4:
-      return !sameName(name, 'host') || noteHost(draft);
+      return draft.isResponse || !sameName(name, 'host') || noteHost(draft);
     case 6:
-      return !sameName(name, 'expect') || noteExpect(draft, value);
+      return draft.isResponse || !sameName(name, 'expect') || noteExpect(draft, value);
     case 7:
       if (sameName(name, 'upgrade')) draft.upgrade = joined(draft.upgrade, value);
       return true;
@@ -40,7 +40,7 @@ export function noteField(draft: HeadDraft, name: string, value: string): boolea
       if (sameName(name, 'connection')) noteConnection(draft, value);
       return true;
     case 12:
-      return !sameName(name, 'content-type') || noteContentType(draft);
+      return draft.isResponse || !sameName(name, 'content-type') || noteContentType(draft);
     case 14:
       return !sameName(name, 'content-length') || noteContentLength(draft, value);
     case 17:
@@ -196,7 +196,8 @@ function settleBodyLength(draft: HeadDraft): BodyLength | -1 {
   return length;
 }
 
-function settleCodings(draft: HeadDraft, codings: string): boolean {
+/** Whether Transfer-Encoding is what can be read; else false with `draft.failure` set. */
+export function settleCodings(draft: HeadDraft, codings: string): boolean {
   if (draft.version === '1.0') {
     draft.fail('BAD_TRANSFER_ENCODING', 'HTTP/1.0 has no Transfer-Encoding');
     return false;

@@ -45,7 +45,7 @@ export function readHttp2Request(
   complete: boolean,
   limits: ParserLimits,
 ): Http2Request {
-  const draft = new HeadDraft(limits, false);
+  const draft = new HeadDraft(limits, 'request');
   const pseudo: Pseudo = { method: null, scheme: null, path: null, authority: null };
   const bytes = readFields(draft, pseudo, raw);
   if (draft.failure === null && settlePseudo(draft, pseudo)) settleLength(draft, complete);

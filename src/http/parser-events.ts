@@ -4,12 +4,15 @@ import type { Fields, RequestHead } from './exchange.ts';
 import type { RequestFraming } from './head-facts.ts';
 import type { FieldMemory } from './repeated-fields.ts';
 
-/** Called from within RequestParser.push(); they must call neither push() nor next(). */
-export interface ParserEvents {
-  onHead(head: RequestHead, framing: RequestFraming): void;
+/** Called from within push() of a parser; they must call neither push() nor next(). */
+export interface ContentEvents {
   /** A piece of content: a view into the pushed bytes; of small chunks a copy, gathered. */
   onData(chunk: Buffer): void;
   onEnd(trailers: Fields): void;
+}
+
+export interface ParserEvents extends ContentEvents {
+  onHead(head: RequestHead, framing: RequestFraming): void;
   /** What came before on the connection; without it nothing is remembered. */
   readonly memory?: FieldMemory | null;
 }

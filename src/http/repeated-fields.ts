@@ -7,6 +7,7 @@
 import type { Fields } from './exchange.ts';
 import type { HeadDraft, ParserLimits } from './head-draft.ts';
 import type { RequestFraming } from './head-facts.ts';
+import type { WrittenFields } from './request-head.ts';
 
 /** Longer ones are not kept: a connection that waits would hold too much. */
 const KEPT_BYTES_MAX = 2_048;
@@ -17,6 +18,8 @@ export class SharedFields {
   readonly fields: Fields;
   /** As they stand in a frame of the link. */
   encoded: EncodedFields | null = null;
+  /** As they stand in a request to an HTTP/1.1 upstream. */
+  written: WrittenFields | null = null;
 
   constructor(fields: Fields) {
     this.fields = fields;

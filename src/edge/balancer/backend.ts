@@ -8,8 +8,8 @@ import type { Link } from '../../link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Candidate } from './policy.ts';
 
-/** Opens a link to a worker's socket: `connectLink`, or a fake in tests. */
-export type Connect = (options: ConnectOptions) => Link;
+/** Opens a link to a worker's socket: `connectWorker`, or a fake in tests. */
+export type Connect = (options: ConnectOptions, worker: WorkerAddress) => Link;
 
 export interface BackendOptions {
   readonly worker: WorkerAddress;
@@ -104,14 +104,11 @@ export class Backend implements Candidate {
   private connect(): Link {
     this.phase = 'connecting';
     // A link reports once it has been returned at the earliest, and an old one is never heard again.
-    const link: Link = this.options.connect({
-      path: this.options.path,
-      onUp: () => this.onUp(),
-      onDown: (reason) => {
-        if (this.link === link) this.onDown(reason);
-      },
-      log: this.options.log,
-    });
+    const { path, log, connect } = this.options;
+    const onDown = (reason: Failure | null): void => {
+      if (this.link === link) this.onDown(reason);
+    };
+    const link: Link = connect({ path, onUp: () => this.onUp(), onDown, log }, this.worker);
     return link;
   }
 

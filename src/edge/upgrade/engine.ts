@@ -16,7 +16,7 @@ export interface HandshakeRequest {
   readonly client: Socket;
   /** Path of the Unix socket. */
   readonly socketPath: string;
-  /** Said first on the connection. */
+  /** Said first on the connection; '' = nothing. */
   readonly preface: string;
   readonly events: HandshakeEvents;
 }
@@ -155,7 +155,7 @@ class UpstreamAgent extends http.Agent {
     socket.once('connect', () => {
       this.isConnected = true;
     });
-    socket.write(this.preface);
+    if (this.preface !== '') socket.write(this.preface);
     return socket;
   }
 }

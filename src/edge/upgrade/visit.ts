@@ -80,7 +80,8 @@ export class Visit extends Waiter implements ExchangeHandler {
         fields,
         client: exchange.socket,
         socketPath: backend.path,
-        preface: encodePlainPreface(exchange.client),
+        // Only workers of our own know it; an HTTP server would take it for a request.
+        preface: backend.worker.protocol === 'link' ? encodePlainPreface(exchange.client) : '',
         events: {
           onSwitch: (answer, switched) => this.onSwitch(answer, switched),
           onAnswer: (answer) => this.onAnswer(answer),

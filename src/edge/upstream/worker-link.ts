@@ -1,0 +1,33 @@
+// Reaches a worker by what its sockets speak: the link, or HTTP/1.1.
+
+import type { WorkerAddress } from '../../ipc/messages.ts';
+import { type ConnectOptions, connectLink } from '../../link/edge-end.ts';
+import type { Link } from '../../link/link.ts';
+import { connectHttp } from './http-link.ts';
+
+/** A worker's socket is on this machine: whoever does not accept by then has its queue full. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Less than what the usual servers keep a connection for: uvicorn, hypercorn and Node 5 s. */
+const KEEP_ALIVE_MS = 4_000;
+const IDLE_CONNECTIONS_MAX = 64;
+
+export function connectWorker(options: ConnectOptions, worker: WorkerAddress): Link {
+  if (worker.protocol === 'link') return connectLink(options);
+  const { path, onUp, onDown, log } = options;
+  return connectHttp({
+    address: { kind: 'unix', path },
+    settings: {
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      // As on the link: a response may be silent for long.
+      idleTimeoutMs: 0,
+      keepAliveMs: KEEP_ALIVE_MS,
+      maxConnections: worker.capacity,
+      idleConnections: Math.min(worker.capacity, IDLE_CONNECTIONS_MAX),
+      host: null,
+    },
+    preamble: null,
+    onUp,
+    onDown,
+    ...(log === undefined ? {} : { log }),
+  });
+}
