@@ -47,7 +47,7 @@ export const upstreamFailures = {
     blame: 'upstream',
     status: 502,
     retry: false,
-    what: 'The app sent a response head that HTTP does not allow.',
+    what: 'The app sent a response that HTTP does not allow.',
     remedy: 'Correct the status or the fields that the log names.',
   },
   // Upstreams and workers that are reached by HTTP/1.1.
