@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -126,13 +125,11 @@ test('a client that asked for the end is not waited for, and has its answer whol
   client.send(`GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
   await edge.until('request', () => edge.heard.length === 1);
   client.socket.resume();
-  assert.equal((await client.response()).body, content);
+  const { body } = await client.response();
+  assert.ok(body === content);
   assert.equal(await client.ended(), 'fin');
-  // Its half is still open here: what it sends now meets no socket.
+  // Long before LINGER_MS is over.
   await edge.until('closed connection', () => edge.listener.connections === 0);
-  const reset = once(client.socket, 'close');
-  client.send('more');
-  await reset;
 });
 
 test('keepAliveMs 0 means one request a connection', async (t) => {
