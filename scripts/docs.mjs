@@ -223,6 +223,32 @@ ${Object.entries(routeFields)
   .join('\n')}
 }
 
+/** What becomes of header fields, in this order. */
+export interface HeaderRulesInput {
+  readonly remove?: string | readonly string[] | undefined;
+  /** In place of those with the same name. */
+  readonly set?: Readonly<Record<string, string>> | undefined;
+  readonly add?: Readonly<Record<string, string>> | undefined;
+  /** Where there is none with the name. */
+  readonly default?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Which pages of other origins may ask. */
+export interface CorsInput {
+  /** Such as \`https://example.com\` and \`https://*.example.com\`. Default: \`*\`. */
+  readonly origins?: string | readonly string[] | undefined;
+  /** Default: those of the route, or all usual ones. */
+  readonly methods?: string | readonly string[] | undefined;
+  /** That a page may send. Default: \`*\`, any. */
+  readonly headers?: string | readonly string[] | undefined;
+  /** That a page may read. Default: the usual ones. */
+  readonly expose?: string | readonly string[] | undefined;
+  /** Cookies are sent along. Default: \`false\`. */
+  readonly credentials?: boolean | undefined;
+  /** How long browsers remember the answer to a preflight. Default: \`10m\`. */
+  readonly maxAge?: number | string | undefined;
+}
+
 /** Where a request goes: to the app, elsewhere, or no further than here. */
 export type RouteTargetInput =
   | 'app'

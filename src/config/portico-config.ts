@@ -236,6 +236,44 @@ export interface RouteInput {
   readonly strip?: boolean | string | undefined;
   /** The path to go on with, such as `/v2/{id}` with `path: "/users/:id"`; the query stays, unless there is one in it. */
   readonly rewrite?: string | undefined;
+  /** What the app or upstream is told otherwise: `{ set, add, remove, default }`. */
+  readonly requestHeaders?: HeaderRulesInput | undefined;
+  /** The same for answers, those of the edge too; `default` is for what has no such header. */
+  readonly responseHeaders?: HeaderRulesInput | undefined;
+  /** Headers that keep browsers careful, where the app sends none of its own; `{ "X-Frame-Options": false }` leaves one out, others are added. */
+  readonly security?: boolean | Readonly<Record<string, string | false>> | undefined;
+  /** Addresses and CIDR blocks that are let in; all others get a 403. */
+  readonly allow?: string | readonly string[] | undefined;
+  /** Those that are not; it wins over `allow`. */
+  readonly deny?: string | readonly string[] | undefined;
+  /** Which pages of other origins may ask: preflights are answered by the edge; `true` is all, without credentials. */
+  readonly cors?: boolean | CorsInput | undefined;
+}
+
+/** What becomes of header fields, in this order. */
+export interface HeaderRulesInput {
+  readonly remove?: string | readonly string[] | undefined;
+  /** In place of those with the same name. */
+  readonly set?: Readonly<Record<string, string>> | undefined;
+  readonly add?: Readonly<Record<string, string>> | undefined;
+  /** Where there is none with the name. */
+  readonly default?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Which pages of other origins may ask. */
+export interface CorsInput {
+  /** Such as `https://example.com` and `https://*.example.com`. Default: `*`. */
+  readonly origins?: string | readonly string[] | undefined;
+  /** Default: those of the route, or all usual ones. */
+  readonly methods?: string | readonly string[] | undefined;
+  /** That a page may send. Default: `*`, any. */
+  readonly headers?: string | readonly string[] | undefined;
+  /** That a page may read. Default: the usual ones. */
+  readonly expose?: string | readonly string[] | undefined;
+  /** Cookies are sent along. Default: `false`. */
+  readonly credentials?: boolean | undefined;
+  /** How long browsers remember the answer to a preflight. Default: `10m`. */
+  readonly maxAge?: number | string | undefined;
 }
 
 /** Where a request goes: to the app, elsewhere, or no further than here. */

@@ -9,6 +9,7 @@ import {
   resolveClient,
   upstreamFields,
 } from '../http/forwarded.ts';
+import { applyRules } from '../http/header-rules.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
 import type { AcmeLane } from './acme/lane.ts';
@@ -26,7 +27,7 @@ import { answerHealth, type HealthFacts } from './health.ts';
 import { createRedirectHttps } from './redirect-https.ts';
 import type { ResponseStep } from './response-step.ts';
 import { addPrefix } from './routes/path.ts';
-import { plainWay, Routes, type Way } from './routes/routes.ts';
+import { Routes, type Way } from './routes/routes.ts';
 import { StaticLane } from './static/static.ts';
 import { createCertificateCheck } from './tls/client-certificate.ts';
 import { wantsUpgrade } from './upgrade/upgradable.ts';
@@ -71,7 +72,9 @@ export function compose(config: Config, parts: Parts): Composed {
   const clientCertificates = config.certReqs !== 'none';
   const refuse = createCertificateCheck(config.certReqs);
   const redirect = createRedirectHttps(config, parts.httpsPort);
-  const routes = config.routes.length > 0 ? new Routes(config) : null;
+  /** Of this composition alone: by it is known what the app was sent for the same fields before. */
+  const unrouted: Way = { prefix: '', rules: null };
+  const routes = config.routes.length > 0 ? new Routes(config, unrouted, errorPages) : null;
   const isAlone = routes !== null && !hasApp(config);
   const forwarding: ForwardSettings = {
     responseTimeoutMs: config.responseTimeoutMs,
@@ -95,7 +98,7 @@ export function compose(config: Config, parts: Parts): Composed {
     if (redirect?.(exchange)) return;
 
     // 3. Its route, which may answer it.
-    const way = routes === null ? plainWay : routes.take(exchange);
+    const way = routes === null ? unrouted : routes.take(exchange);
     if (way === null) return;
 
     // 4. Another protocol: the app's, on a connection of its own.
@@ -114,8 +117,8 @@ export function compose(config: Config, parts: Parts): Composed {
   // 6. Stored responses. What is not there is asked for on an exchange of the cache's own.
   function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
     if (isAlone) respondWithError(exchange, 'NOT_FOUND', errorPages);
-    // The app may answer otherwise where it is told of a prefix, of which the cache knows nothing.
-    else if (cache === null || way.prefix !== '') toApp(exchange, peer, trusted, way);
+    // What a route tells the app beside the request, the cache knows nothing of.
+    else if (cache === null || way !== unrouted) toApp(exchange, peer, trusted, way);
     else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted, way));
   }
 
@@ -124,14 +127,13 @@ export function compose(config: Config, parts: Parts): Composed {
     const { request } = exchange;
     const { method, target, version, fields } = request;
     // Of a request that came before: the peer is its connection's, so all else is the same too.
-    const isRepeated = request.repeats?.fields === fields && way.prefix === '';
-    const repeats = isRepeated ? request.repeats! : null;
-    let shared = repeats === null ? null : repeats.upstreamBy(forwarding);
+    const repeats = request.repeats?.fields === fields ? request.repeats : null;
+    let shared = repeats === null ? null : repeats.upstreamBy(way);
     let upstream: Fields;
     if (shared !== null) upstream = shared.fields;
     else {
       upstream = fieldsFor(exchange, peer, trusted, way);
-      if (repeats !== null) shared = repeats.keepUpstream(upstream, forwarding);
+      if (repeats !== null) shared = repeats.keepUpstream(upstream, way);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
     const forward = new Forward(exchange, head, pool, forwarding);
@@ -146,7 +148,7 @@ export function compose(config: Config, parts: Parts): Composed {
     const who = { fields, peer, client, trusted, forwarded, clientCertificates };
     const upstream = upstreamFields(who);
     if (way.prefix !== '') addPrefix(upstream, way.prefix);
-    return upstream;
+    return way.rules === null ? upstream : applyRules(way.rules, upstream);
   }
 
   // 0. Questions of a CA and of an orchestrator, before anything can lead them elsewhere.

@@ -182,6 +182,20 @@ const rows = {
     remedy: 'Send a certificate that is in date and comes from one of the CAs in caCerts.',
   },
   // The edge itself.
+  UNAUTHORIZED: {
+    blame: 'client',
+    status: 401,
+    retry: false,
+    what: 'A user name and password are needed here.',
+    remedy: 'Send them as Basic authentication (RFC 7617).',
+  },
+  FORBIDDEN: {
+    blame: 'client',
+    status: 403,
+    retry: false,
+    what: 'Who asks is not let in here.',
+    remedy: 'See `allow`, `deny` and `cors` of the route that the access log names.',
+  },
   NOT_FOUND: {
     blame: 'client',
     status: 404,

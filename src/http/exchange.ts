@@ -13,6 +13,7 @@
 //   handler.onClose(failure | null)  ──▶   last call, always, exactly once after attach
 
 import type { Failure } from '../errors/failure.ts';
+import type { CompiledRules } from './header-rules.ts';
 import type { PreparedHead } from './prepared-head.ts';
 import type { RepeatedFields, SharedFields } from './repeated-fields.ts';
 
@@ -99,6 +100,9 @@ export interface Exchange {
   requestId: string;
   /** What is written to the access log when the exchange settles. Handlers fill in their part. */
   readonly record: ExchangeRecord;
+
+  /** What the client's maker changes of the fields of its answer, whoever gives it. */
+  responseRules?: CompiledRules | null;
 
   /** Takes the exchange on: content starts to flow, and `handler` will hear its end. */
   attach(handler: ExchangeHandler): void;

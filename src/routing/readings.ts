@@ -31,27 +31,37 @@ export function readPath(path: string): Readings | Failure {
   const readings = new Set([ours]);
   for (const segments of data.length === split.length ? [data] : [data, split]) {
     readings.add(`/${segments.join('/')}`);
-    readings.add(joined(resolve(segments, segments, true)));
-    // RFC 3986 section 5.2.4 knows nothing of merging: there "/a//../b" is "/a/b".
-    readings.add(joined(resolve(segments, segments, false)));
+    for (const how of ways) readings.add(joined(resolve(segments, segments, how)));
     if (path.includes(';') || path.includes('%')) {
       const bare = segments.map((segment) => segment.split(';', 1)[0]!);
-      readings.add(joined(resolve(bare, bare, true)));
+      readings.add(joined(resolve(bare, bare, both)));
     }
   }
-  return { paths: [...readings], canonical: joined(resolve(encoded, data, true)) };
+  return { paths: [...readings], canonical: joined(resolve(encoded, data, both)) };
 }
 
-/** Without "." and ".." (those of `decoded`), and without empty ones if they are merged. The last is
- *  empty where the path ends in "/". */
-function resolve(given: readonly string[], decoded: readonly string[], merge: boolean): string[] {
+interface Resolving {
+  /** Runs of "/" are one. */
+  readonly merge: boolean;
+  /** "." and ".." are resolved. */
+  readonly dots: boolean;
+}
+
+const both: Resolving = { merge: true, dots: true };
+/** RFC 3986 section 5.2.4 knows nothing of merging: there "/a//../b" is "/a/b". */
+const ways = [both, { merge: false, dots: true }, { merge: true, dots: false }];
+
+/** `given` as `decoded` says. The last is empty where the path ends in "/". */
+function resolve(given: readonly string[], decoded: readonly string[], how: Resolving): string[] {
   const kept: string[] = [];
   for (let at = 0; at < given.length; at++) {
     const segment = decoded[at]!;
     const isLast = at === given.length - 1;
-    if (segment === '..') kept.pop();
-    else if (segment !== '.' && (segment !== '' || (!merge && !isLast))) kept.push(given[at]!);
-    if (isLast && (segment === '' || segment === '.' || segment === '..')) kept.push('');
+    const isDots = how.dots && (segment === '.' || segment === '..');
+    if (isDots) {
+      if (segment === '..') kept.pop();
+      if (isLast) kept.push('');
+    } else if (segment !== '' || isLast || !how.merge) kept.push(given[at]!);
   }
   return kept;
 }

@@ -163,16 +163,19 @@ function firstIn(
   for (const candidate of candidates) {
     if (best !== null && candidate.index >= best.index) return best;
     const takes = candidate.path === null || (path !== null && takesPath(candidate.path, path));
-    if (takes && takesMethod(candidate.route, asked.method) && takesFields(candidate.route, asked))
+    if (takes && takesMethod(candidate.route, asked) && takesFields(candidate.route, asked))
       return candidate;
   }
   return best;
 }
 
-export function takesMethod({ match }: RouteConfig, method: string): boolean {
+/** A preflight asks for another method than its own (Fetch standard, section 3.2.2). */
+export function takesMethod({ match, cors }: RouteConfig, { method, fields }: Asked): boolean {
   const { methods } = match;
   if (methods.length === 0 || methods.includes(method)) return true;
-  return method === 'HEAD' && methods.includes('GET');
+  if (method === 'HEAD') return methods.includes('GET');
+  if (cors === null || method !== 'OPTIONS') return false;
+  return methods.includes(fieldValue(fields, 'access-control-request-method') ?? '');
 }
 
 function takesFields({ match }: RouteConfig, { fields }: Asked): boolean {

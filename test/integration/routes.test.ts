@@ -141,3 +141,148 @@ test('the access log names the route', async (t) => {
   await edge.drain(0);
   assert.equal(readFileSync(file, 'utf8'), '/old old ones\n/new -\n');
 });
+
+test('fields of requests and answers are set, added and removed, by nobody but the route', async (t) => {
+  const { app, ask, connect } = await edgeWith(t, {
+    routes: routes({
+      path: '/api',
+      requestHeaders: {
+        remove: ['cookie'],
+        set: { 'X-Tenant': 'a' },
+        add: { Via: 'portico' },
+        default: { Accept: 'application/json' },
+      },
+      responseHeaders: {
+        remove: 'content-type',
+        set: { 'Cache-Control': 'no-store' },
+        add: { 'Set-Cookie': 'b=2' },
+      },
+      to: 'app',
+    }),
+  });
+  const answer = await ask(
+    'GET',
+    '/api',
+    // Connection would take our field away, and X_Tenant stand for it where names become variables.
+    'Host: a\r\nCookie: c\r\nX-Tenant: evil\r\nx_tenant: evil\r\nVia: 1.1 other\r\nConnection: x-tenant',
+  );
+  assert.deepEqual(
+    [answer.fields.get('cache-control'), answer.fields.get('set-cookie')],
+    ['no-store', 'b=2'],
+  );
+  const { fields } = app.taken[0]!.exchange.request;
+  const valuesOf = (name: string) =>
+    fields.filter((_, at) => at % 2 === 1 && fields[at - 1]!.toLowerCase() === name);
+  assert.deepEqual(valuesOf('x-tenant'), ['a']);
+  assert.deepEqual(valuesOf('x_tenant'), []);
+  assert.deepEqual(valuesOf('cookie'), []);
+  assert.deepEqual(valuesOf('via'), ['1.1 other', 'portico']);
+  assert.deepEqual(valuesOf('accept'), ['application/json']);
+  // The same on a connection that asks again and again, in turn with others.
+  const client = connect();
+  for (const path of ['/api/1', '/api/2', '/3', '/4', '/api/5'])
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).response();
+  assert.deepEqual(
+    app.taken.slice(1).map(({ exchange }) => fieldValue(exchange.request.fields, 'x-tenant')),
+    ['a', 'a', undefined, undefined, 'a'],
+  );
+});
+
+test('answers of the edge itself have the route’s fields too: files, errors, redirects', async (t) => {
+  const dir = temporary(t);
+  writeFileSync(join(dir, 'a.txt'), 'file');
+  const { ask } = await edgeWith(t, {
+    static: [staticMount({ prefix: '/files', dir })],
+    routes: routes(
+      {
+        path: '/files',
+        security: { 'x-frame-options': 'DENY', 'Referrer-Policy': false },
+        to: 'app',
+      },
+      { path: '/old', security: true, to: { redirect: '/' } },
+    ),
+  });
+  for (let time = 0; time < 3; time++) {
+    const file = await ask('GET', '/files/a.txt');
+    assert.equal(file.body, 'file');
+    assert.equal(file.fields.get('x-frame-options'), 'DENY');
+    assert.equal(file.fields.has('referrer-policy'), false);
+    assert.match(file.fields.get('x-request-id')!, /^\w+$/);
+  }
+  const missing = await ask('GET', '/files/none');
+  assert.deepEqual([missing.status, missing.fields.get('x-frame-options')], [404, 'DENY']);
+  assert.equal((await ask('GET', '/old')).fields.get('x-content-type-options'), 'nosniff');
+});
+
+test('who is not let in gets a 403, by the address that a trusted proxy names', async (t) => {
+  const { app, ask } = await edgeWith(t, {
+    forwardedAllowIps: ['127.0.0.1'],
+    routes: routes(
+      { path: '/admin', allow: ['10.0.0.0/8', '2001:db8::/32'], deny: '10.9.0.0/16', to: 'app' },
+      { path: '/open', deny: '10.0.0.1', to: 'app' },
+    ),
+  });
+  const as = async (address: string, path: string) =>
+    (await ask('GET', path, `Host: a\r\nX-Forwarded-For: ${address}`)).status;
+  assert.equal(await as('10.1.2.3', '/admin'), 200);
+  assert.equal(await as('2001:db8::7', '/admin'), 200);
+  assert.equal(await as('10.9.2.3', '/admin'), 403);
+  assert.equal(await as('192.0.2.1', '/admin'), 403);
+  assert.equal((await ask('GET', '/admin/x')).status, 403);
+  assert.equal(await as('10.0.0.1', '/open'), 403);
+  assert.equal(await as('10.0.0.2', '/open'), 200);
+  assert.equal(app.taken.length, 3);
+});
+
+test('preflights are answered by the edge, and answers say which origin may read them', async (t) => {
+  const { app, ask } = await edgeWith(t, {
+    routes: routes(
+      {
+        path: '/api',
+        methods: ['GET', 'PUT'],
+        cors: {
+          origins: ['https://a.test', 'https://*.b.test'],
+          credentials: true,
+          expose: 'X-Total',
+          maxAge: '1h',
+        },
+        to: 'app',
+      },
+      { path: '/all', cors: true, to: 'app' },
+    ),
+  });
+  const preflight = (origin: string, more = 'Access-Control-Request-Method: PUT') =>
+    ask('OPTIONS', '/api/x', `Host: a\r\nOrigin: ${origin}\r\n${more}`);
+  const answer = await preflight(
+    'https://x.b.test',
+    'Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-a, content-type',
+  );
+  assert.equal(answer.status, 204);
+  assert.equal(answer.fields.get('access-control-allow-origin'), 'https://x.b.test');
+  assert.equal(answer.fields.get('access-control-allow-credentials'), 'true');
+  assert.equal(answer.fields.get('access-control-allow-methods'), 'GET, PUT');
+  assert.equal(answer.fields.get('access-control-allow-headers'), 'x-a, content-type');
+  assert.equal(answer.fields.get('access-control-max-age'), '3600');
+  assert.equal(answer.fields.get('vary'), 'Origin');
+  for (const origin of [
+    'https://evil.test',
+    'https://b.test',
+    'https://a.test.evil.test',
+    'null',
+    'http://a.test',
+  ]) {
+    const refused = await preflight(origin);
+    assert.equal(refused.status, 403, origin);
+    assert.equal(refused.fields.has('access-control-allow-origin'), false, origin);
+  }
+  assert.equal(app.taken.length, 0);
+  const read = await ask('GET', '/api/x', 'Host: a\r\nOrigin: https://a.test');
+  assert.equal(read.fields.get('access-control-allow-origin'), 'https://a.test');
+  assert.equal(read.fields.get('access-control-expose-headers'), 'X-Total');
+  const stranger = await ask('GET', '/api/x', 'Host: a\r\nOrigin: https://evil.test');
+  assert.equal(stranger.fields.has('access-control-allow-origin'), false);
+  assert.equal(stranger.fields.get('vary'), 'Origin');
+  const any = await ask('GET', '/all', 'Host: a\r\nOrigin: null');
+  assert.equal(any.fields.get('access-control-allow-origin'), '*');
+  assert.equal(any.fields.has('vary'), false);
+});

@@ -170,3 +170,29 @@ test('strip and rewrite are for what goes on, and fit the path', () => {
   assert.match(fault({ path: '/a/:id', rewrite: '/b/{x}', to: 'app' })!, /there is no \{x\}/);
   assert.match(fault({ path: '/a', rewrite: 'b', to: 'app' })!, /begins with "\/"/);
 });
+
+test('header rules, addresses and origins are checked', () => {
+  const faults = (route: object) => routeFaults([{ to: 'app', ...route }]);
+  for (const name of [
+    'Host',
+    'Connection',
+    'Content-Length',
+    'X-Forwarded-For',
+    'x_real_ip',
+    'TE',
+    'Proxy',
+  ])
+    for (const rule of [{ set: { [name]: 'a' } }, { add: { [name]: 'a' } }, { remove: name }])
+      assert.equal(faults({ requestHeaders: rule }).length, 1, `${name} ${JSON.stringify(rule)}`);
+  assert.equal(faults({ requestHeaders: { set: { A: 'b\r\nC: d' } } }).length, 1);
+  assert.equal(
+    faults({ responseHeaders: { set: { Connection: 'close' }, remove: 'date' } }).length,
+    2,
+  );
+  assert.equal(faults({ responseHeaders: { set: { 'Set-Cookie': 'a', Server: 'b' } } }).length, 0);
+  assert.equal(faults({ security: { 'Content-Security-Policy': "default-src 'self'" } }).length, 0);
+  assert.equal(faults({ allow: ['10.0.0.0/33', 'example.com'], deny: '::/0' }).length, 2);
+  assert.equal(faults({ cors: { origins: ['example.com', 'https://x.test/a'] } }).length, 2);
+  assert.equal(faults({ cors: { credentials: true } }).length, 1);
+  assert.equal(faults({ cors: { origins: 'https://x.test', credentials: true } }).length, 0);
+});

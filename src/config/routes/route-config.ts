@@ -1,5 +1,7 @@
 // What a route is once it is read: which requests it takes, and what becomes of them. Plain data.
 
+import type { HeaderRules } from '../../http/header-rules.ts';
+
 /** The first route that takes a request has it; what none takes goes on to static files and the app. */
 export interface RouteConfig {
   /** In the log and in `portico routes`; no two routes have the same. */
@@ -10,6 +12,30 @@ export interface RouteConfig {
   readonly strip: number | 'path' | null;
   /** The path, and perhaps the query, that it goes on with: a template. Never together with strip. */
   readonly rewrite: string | null;
+  /** Of what goes on. */
+  readonly requestHeaders: HeaderRules;
+  /** Of every answer, whoever gives it. */
+  readonly responseHeaders: HeaderRules;
+  /** Addresses, CIDR blocks, "unix", "*": who is in none is refused; none = all are let in. */
+  readonly allow: readonly string[];
+  /** Wins over allow. */
+  readonly deny: readonly string[];
+  readonly cors: CorsConfig | null;
+}
+
+/** Which pages may ask (Fetch standard, section 3.2). */
+export interface CorsConfig {
+  /** In lower case: "*", "https://example.com", "https://*.example.com". */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  /** That a page may send; "*" = any. */
+  readonly headers: readonly string[];
+  /** That a page may read beside the usual ones. */
+  readonly expose: readonly string[];
+  /** Cookies and the like are sent along. */
+  readonly credentials: boolean;
+  /** How long a browser remembers what it was told. */
+  readonly maxAgeSeconds: number;
 }
 
 /** All that is said must hold; an empty list says nothing. */

@@ -2,7 +2,9 @@
 
 import type { Config } from '../config.ts';
 import { type Kind, Unfit } from '../kinds.ts';
+import { readAddresses, readCors } from './access.ts';
 import { Complaints } from './complaints.ts';
+import { readRequestRules, readResponseRules, readSecurity } from './header-rules.ts';
 import { readMatch } from './match.ts';
 import { paramsOf, readPathChange } from './path-change.ts';
 import type { RouteConfig } from './route-config.ts';
@@ -43,6 +45,27 @@ export const routeFields = {
   rewrite: {
     type: 'string',
     help: 'The path to go on with, such as `/v2/{id}` with `path: "/users/:id"`; the query stays, unless there is one in it',
+  },
+  requestHeaders: {
+    type: 'HeaderRulesInput',
+    help: 'What the app or upstream is told otherwise: `{ set, add, remove, default }`',
+  },
+  responseHeaders: {
+    type: 'HeaderRulesInput',
+    help: 'The same for answers, those of the edge too; `default` is for what has no such header',
+  },
+  security: {
+    type: 'boolean | Readonly<Record<string, string | false>>',
+    help: 'Headers that keep browsers careful, where the app sends none of its own; `{ "X-Frame-Options": false }` leaves one out, others are added',
+  },
+  allow: {
+    type: 'string | readonly string[]',
+    help: 'Addresses and CIDR blocks that are let in; all others get a 403',
+  },
+  deny: { type: 'string | readonly string[]', help: 'Those that are not; it wins over `allow`' },
+  cors: {
+    type: 'boolean | CorsInput',
+    help: 'Which pages of other origins may ask: preflights are answered by the edge; `true` is all, without credentials',
   },
 } as const;
 
@@ -94,7 +117,25 @@ function readRoute(at: string, raw: unknown, complaints: Complaints): RouteConfi
     complaints.add(`${at}.name`, name, 'a name of at most 100 letters in ASCII');
   const to = readTarget(`${at}.to`, fields.to, paramsOf(match), complaints);
   const path = readPathChange(at, fields, { match, to }, complaints);
-  return to === null ? null : { name: String(name), match, to, ...path };
+  const rules = readRouteRules(at, fields, match.methods, complaints);
+  return to === null ? null : { name: String(name), match, to, ...path, ...rules };
+}
+
+function readRouteRules(
+  at: string,
+  given: Readonly<Record<string, unknown>>,
+  methods: readonly string[],
+  complaints: Complaints,
+) {
+  const response = readResponseRules(`${at}.responseHeaders`, given.responseHeaders, complaints);
+  const security = readSecurity(`${at}.security`, given.security, complaints);
+  return {
+    requestHeaders: readRequestRules(`${at}.requestHeaders`, given.requestHeaders, complaints),
+    responseHeaders: { ...response, defaults: [...response.defaults, ...security] },
+    allow: readAddresses(`${at}.allow`, given.allow, complaints),
+    deny: readAddresses(`${at}.deny`, given.deny, complaints),
+    cors: readCors(`${at}.cors`, given.cors, methods, complaints),
+  };
 }
 
 /** "example.com/api=TARGET". */

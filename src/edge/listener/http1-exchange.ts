@@ -16,6 +16,7 @@ import type {
 } from '../../http/exchange.ts';
 import { newRecord } from '../../http/exchange-record.ts';
 import { fieldValue } from '../../http/fields.ts';
+import { type CompiledRules, respondedByRules, ruledBy } from '../../http/header-rules.ts';
 import { hstsFor, withHsts } from '../../http/hsts.ts';
 import { encodePreparedHead, type PreparedHead } from '../../http/prepared-head.ts';
 import type { RequestFraming } from '../../http/request-parser.ts';
@@ -65,6 +66,7 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
   /** A write() returned false. */
   wantsDrain = false;
   responded = false;
+  responseRules: CompiledRules | null = null;
 
   private readonly connection: Http1Connection;
   private handler: ExchangeHandler | null = null;
@@ -162,7 +164,8 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     if (this.over || this.responded) return;
     const nowMs = performance.now();
     const { hsts } = this.connection.hub.options();
-    const fields = hsts === null ? given : withHsts(hsts, this.client, given);
+    const ruled = ruledBy(this, given);
+    const fields = hsts === null ? ruled : withHsts(hsts, this.client, ruled);
     const head = encodeResponseHead({
       status,
       reason,
@@ -219,6 +222,7 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
 
   respondPrepared(prepared: PreparedHead): void {
     if (this.over || this.responded) return;
+    if (respondedByRules(this, prepared)) return;
     const { connection, record, request } = this;
     const nowMs = performance.now();
     const keepAlive = connection.mayKeepAlive(this);

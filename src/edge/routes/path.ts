@@ -1,6 +1,6 @@
 // What a route makes of the path: stripped, rewritten, or a part of a redirect.
 
-import { fillTemplate, parseTemplate, type TemplateValues } from '../../config/routes/template.ts';
+import { fillTemplate, type Template, type TemplateValues } from '../../config/routes/template.ts';
 import type { Exchange, Fields } from '../../http/exchange.ts';
 import { fieldValue } from '../../http/fields.ts';
 import { canonicalHost } from '../../http/host.ts';
@@ -15,21 +15,39 @@ export function usePath(exchange: Exchange, path: string): void {
   exchange.request = { ...request, target: path + queryOf(request.target) };
 }
 
-/** Strips or rewrites the path as the route says; returns what it was stripped of. */
-export function changePath(exchange: Exchange, candidate: Candidate): string {
-  const { strip, rewrite } = candidate.route;
-  if (rewrite !== null) {
-    const target = fillTemplate(parseTemplate(rewrite), templateValues(exchange, candidate));
-    if (!rewrite.includes('?') && !rewrite.includes('{query}')) usePath(exchange, target);
-    else exchange.request = { ...exchange.request, target };
-    return '';
-  }
-  if (strip === null || candidate.path === null) return '';
-  const segments = pathOf(exchange.request.target).split('/').slice(1);
-  const count = strip === 'path' ? candidate.path.leadSegments : strip;
+/** Gives it the path of the template; the query stays, unless the template says something of it. */
+export function rewriteTarget(exchange: Exchange, candidate: Candidate, template: Template): void {
+  const target = fillTemplate(template, templateValues(exchange, candidate));
+  const hasQuery = template.some((part, at) =>
+    at % 2 === 0 ? part.includes('?') : part === 'query',
+  );
+  if (hasQuery) exchange.request = { ...exchange.request, target };
+  else usePath(exchange, target);
+}
+
+/** Takes away what prefixOf() says, however it was written. */
+export function stripPath(exchange: Exchange, candidate: Candidate): void {
+  const segments = pathOf(exchange.request.target)
+    .split('/')
+    .slice(1 + strippedOf(candidate));
+  usePath(exchange, `/${segments.join('/')}`);
+}
+
+/** What the path of each request of the candidate loses; '' for nothing. */
+export function prefixOf(candidate: Candidate): string {
+  const count = strippedOf(candidate);
   if (count === 0) return '';
-  usePath(exchange, `/${segments.slice(count).join('/')}`);
-  return `/${segments.slice(0, count).join('/')}`;
+  return encodeURI(
+    candidate
+      .path!.text.split('/')
+      .slice(0, count + 1)
+      .join('/'),
+  );
+}
+
+function strippedOf({ route, path }: Candidate): number {
+  if (route.strip === null || path === null) return 0;
+  return route.strip === 'path' ? path.leadSegments : route.strip;
 }
 
 /** Tells the app what its links are to begin with, after what a trusted proxy has stripped. */

@@ -1,46 +1,45 @@
 // The step of the edge that finds a request's route and does what it says.
 
 import type { Config } from '../../config/config.ts';
-import type { RouteConfig } from '../../config/routes/route-config.ts';
-import { fillTemplate, parseTemplate, type Template } from '../../config/routes/template.ts';
+import { fillTemplate } from '../../config/routes/template.ts';
 import { failure } from '../../errors/failure.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import type { CompiledRules } from '../../http/header-rules.ts';
 import {
   type Candidate,
   compileRoutes,
   findRoute,
   type RouteTable,
 } from '../../routing/route-table.ts';
+import { respondWithError } from '../error-pages/error-answer.ts';
+import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { answerWith } from './answer.ts';
-import { changePath, templateValues, usePath } from './path.ts';
+import { answerPreflight, corsRules } from './cors.ts';
+import { prefixOf, rewriteTarget, stripPath, templateValues, usePath } from './path.ts';
+import { type Act, type Prepared, prepareRoute } from './prepared.ts';
 
-/** What a route's target is once it is made ready; by the route's place. */
-type Act =
-  | { readonly kind: 'app' }
-  | { readonly kind: 'redirect'; readonly status: number; readonly location: Template }
-  | {
-      readonly kind: 'respond';
-      readonly status: number;
-      readonly fields: readonly string[];
-      readonly content: Uint8Array;
-    };
-
-/** How a request goes on. */
+/** How a request goes on. One for all requests of a route and path, so that what was made by it can
+ *  be kept. */
 export interface Way {
   /** What its path lost; '' for nothing. */
   readonly prefix: string;
+  /** What is changed of its fields. */
+  readonly rules: CompiledRules | null;
 }
-
-/** That of a request which no route takes. */
-export const plainWay: Way = { prefix: '' };
 
 export class Routes {
   private readonly table: RouteTable;
-  private readonly acts: readonly Act[];
+  private readonly prepared: readonly Prepared[];
+  private readonly ways = new WeakMap<Candidate, Way>();
+  private readonly unrouted: Way;
+  private readonly errorPages: ErrorPages;
 
-  constructor({ routes }: Pick<Config, 'routes'>) {
+  /** `unrouted`: the way of a request that no route takes. */
+  constructor({ routes }: Pick<Config, 'routes'>, unrouted: Way, errorPages: ErrorPages) {
+    this.unrouted = unrouted;
     this.table = compileRoutes(routes);
-    this.acts = routes.map(prepare);
+    this.prepared = routes.map(prepareRoute);
+    this.errorPages = errorPages;
   }
 
   /** Answers the exchange (null), or says what way it goes on. */
@@ -52,12 +51,37 @@ export class Routes {
     }
     const { candidate, canonical } = found;
     if (canonical !== null) usePath(exchange, canonical);
-    if (candidate === null) return plainWay;
-    exchange.record.route = candidate.route.name;
-    const act = this.acts[candidate.index]!;
+    if (candidate === null) return this.unrouted;
+    const prepared = this.prepared[candidate.index]!;
+    const { cors, responseRules, route } = prepared;
+    prepared.requests++;
+    exchange.record.route = route.name;
+    if (responseRules !== null)
+      exchange.responseRules =
+        cors === null ? responseRules : corsRules(cors, responseRules, exchange.request.fields);
+    if (prepared.lets?.(exchange.client.address) === false) return this.refuse(exchange, prepared);
+    if (cors !== null) {
+      const answered = answerPreflight(cors, exchange);
+      if (answered === null) return this.refuse(exchange, prepared);
+      if (answered) return null;
+    }
+    return this.act(exchange, candidate, prepared);
+  }
+
+  private refuse(exchange: Exchange, prepared: Prepared): null {
+    prepared.refused++;
+    exchange.record.upstream = 'route';
+    respondWithError(exchange, 'FORBIDDEN', this.errorPages);
+    return null;
+  }
+
+  private act(exchange: Exchange, candidate: Candidate, prepared: Prepared): Way | null {
+    const { act, rewrite, route } = prepared;
     switch (act.kind) {
-      case 'app':
-        return { prefix: changePath(exchange, candidate) };
+      case 'onward':
+        if (rewrite !== null) rewriteTarget(exchange, candidate, rewrite);
+        else if (route.strip !== null) stripPath(exchange, candidate);
+        return this.wayOf(candidate, prepared);
       case 'redirect':
         redirect(exchange, act, candidate);
         return null;
@@ -67,18 +91,14 @@ export class Routes {
         return null;
     }
   }
-}
 
-function prepare({ to }: RouteConfig): Act {
-  switch (to.kind) {
-    case 'app':
-      return to;
-    case 'redirect':
-      return { kind: 'redirect', status: to.status, location: parseTemplate(to.location) };
-    case 'respond': {
-      const { kind, status, headers: fields, body } = to;
-      return { kind, status, fields, content: Buffer.from(body) };
-    }
+  private wayOf(candidate: Candidate, { requestRules: rules }: Prepared): Way {
+    const known = this.ways.get(candidate);
+    if (known !== undefined) return known;
+    const prefix = prefixOf(candidate);
+    const way = prefix === '' && rules === null ? this.unrouted : { prefix, rules };
+    this.ways.set(candidate, way);
+    return way;
   }
 }
 

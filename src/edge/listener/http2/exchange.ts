@@ -14,6 +14,7 @@ import type {
   RequestHead,
 } from '../../../http/exchange.ts';
 import { newRecord } from '../../../http/exchange-record.ts';
+import { type CompiledRules, respondedByRules, ruledBy } from '../../../http/header-rules.ts';
 import { hstsFor, withHsts } from '../../../http/hsts.ts';
 import { type Http2Request, readHttp2Trailers } from '../../../http/http2-request.ts';
 import {
@@ -67,6 +68,8 @@ export class Http2Exchange implements SettledExchange {
   /** For the sweep: what waits for the client, and since when that has not changed. */
   waitingBytes = 0;
   waitingSinceMs = 0;
+
+  responseRules: CompiledRules | null = null;
 
   private readonly connection: Http2Connection;
   private handler: ExchangeHandler | null = null;
@@ -202,7 +205,7 @@ export class Http2Exchange implements SettledExchange {
     if (this.over || this.responded) return;
     const nowMs = performance.now();
     const { method } = this.request;
-    const fields = withHsts(this.connection.hub.options().hsts, this.client, given);
+    const fields = withHsts(this.connection.hub.options().hsts, this.client, ruledBy(this, given));
     const head = encodeHttp2Response({ status, fields, method, date: httpDate(nowMs) });
     if ('code' in head) this.fail(head);
     else this.begin(head, status, fields, nowMs);
@@ -212,6 +215,7 @@ export class Http2Exchange implements SettledExchange {
     if (this.over || this.responded) return;
     const nowMs = performance.now();
     const { requestId } = this;
+    if (respondedByRules(this, prepared)) return;
     const { method } = this.request;
     const hsts = hstsFor(this.connection.hub.options().hsts, this.client, prepared.fields);
     const head = encodeHttp2Prepared(prepared, { method, requestId, date: httpDate(nowMs), hsts });
