@@ -17,10 +17,13 @@ import { type ControlServer, openControlServer } from './control/server.ts';
 import type { ArbiterSignal, Event, LoadResult } from './decide/events.ts';
 import { tickMs } from './decide/limits.ts';
 import { keyed } from './decide/reload.ts';
+import { serviceState } from './decide/service-state.ts';
 import { initialState, type PublicSocket } from './decide/state.ts';
 import { decide } from './decide.ts';
 import { type Identity, resolveIdentity } from './identity.ts';
+import { takeListenFds } from './listen-fds.ts';
 import { giveLogFiles } from './log-files.ts';
+import { type Notifier, openNotifier } from './notify.ts';
 import { removePidfile, writePidfile } from './pidfile.ts';
 import { prepareRuntimeDir } from './runtime-dir.ts';
 import type { BoundSocket } from './sockets.ts';
@@ -69,11 +72,31 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   }
   const log = openArbiterLog(options.config);
   if (log === null) return 1;
+  const fds = takeListenFds(process.env, process.pid);
+  const notifier = openNotifier({
+    env: process.env,
+    pid: process.pid,
+    onProblem: (text) => log.warning(text),
+  });
+  undo.push(() => notifier?.close());
   try {
-    const started = await prepare(options, undo, log);
+    const placed = fds.place(options.config);
+    if (!placed.ok) {
+      for (const problem of placed.problems) log.critical(problem);
+      return 1;
+    }
+    const settled: ArbiterOptions = {
+      ...options,
+      config: placed.config,
+      async loadConfig() {
+        const loaded = await options.loadConfig();
+        return loaded.ok ? fds.place(loaded.config) : loaded;
+      },
+    };
+    const started = await prepare(settled, undo, log);
     if (started === null) return 1;
     return await new Promise<number>((done, failed) => {
-      onEvent = runLoop({ options, started, undo, log, done, failed });
+      onEvent = runLoop({ options: settled, started, notifier, undo, log, done, failed });
       for (const event of early) onEvent(event);
       onEvent({ kind: 'start' });
     });
@@ -86,6 +109,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
 interface LoopOptions {
   readonly options: ArbiterOptions;
   readonly started: Started;
+  readonly notifier: Notifier | null;
   readonly undo: Undo;
   readonly log: Log;
   readonly done: (code: number) => void;
@@ -93,7 +117,7 @@ interface LoopOptions {
 }
 
 /** Sets the loop up. The function returned takes an event, at once or after the one under way. */
-function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOptions) {
+function runLoop({ options, started, notifier, undo, log: firstLog, done, failed }: LoopOptions) {
   const { runtimeDir, identity, sockets, certificates } = started;
   const { config, version } = options;
   let log = firstLog;
@@ -117,6 +141,7 @@ function runLoop({ options, started, undo, log: firstLog, done, failed }: LoopOp
         state = decision.state;
         for (const action of decision.actions) act(world, action);
       }
+      notifier?.update(serviceState(state));
     } catch (cause) {
       // A fault of ours. The children leave when the channels close.
       log.critical('A fault in the arbiter', { cause });

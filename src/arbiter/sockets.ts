@@ -5,9 +5,10 @@
 // documented, and stands in this file only. Tried on Node 20, 22, 24 and 26.
 
 import { lookup } from 'node:dns/promises';
-import { lstatSync, unlinkSync } from 'node:fs';
+import { fstatSync, lstatSync, readFileSync, type Stats, unlinkSync } from 'node:fs';
 import net, { connect, isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { showBind } from '../config/address.ts';
 import type { BindAddress } from '../config/config.ts';
 import type { PublicSocket } from './decide/state.ts';
 
@@ -15,6 +16,8 @@ import type { PublicSocket } from './decide/state.ts';
 interface RawHandle {
   close(): void;
   getsockname?(out: { address?: string; port?: number }): number;
+  /** Only TCP handles have it. */
+  getpeername?(out: object): number;
   listen(backlog: number): number;
 }
 
@@ -30,6 +33,9 @@ type CreateServerHandle = (
 const ipv6OnlyFlag = 1;
 /** sun_path holds 108 bytes with its NUL on Linux, 104 on macOS. */
 export const unixPathBytesMax = process.platform === 'linux' ? 107 : 103;
+
+type TcpAddress = Extract<BindAddress, { kind: 'tcp' }>;
+type UnixAddress = Extract<BindAddress, { kind: 'unix' }>;
 
 export interface BoundSocket extends PublicSocket {
   readonly handle: RawHandle;
@@ -55,20 +61,90 @@ export async function bindSocket(
   options: BindOptions,
 ): Promise<Bound> {
   try {
-    const socket =
-      address.kind === 'unix'
-        ? await bindUnix(key, address.path, options.umask)
-        : await bindTcp(key, address, options.others);
-    return { ok: true, socket };
+    return { ok: true, socket: await bindAddress(key, address, options) };
   } catch (cause) {
-    const name = address.kind === 'unix' ? address.path : tcpName(address.host, address.port);
+    const name = address.kind === 'unix' ? address.path : showBind({ ...address, tls: false });
     return { ok: false, problem: `Cannot listen at ${name}: ${explain(cause)}` };
+  }
+}
+
+function bindAddress(
+  key: string,
+  address: BindAddress,
+  options: BindOptions,
+): BoundSocket | Promise<BoundSocket> {
+  if (address.kind === 'fd') throw new Error('no such descriptor was passed on');
+  if (address.fd !== undefined) return takeInherited(key, address, address.fd);
+  if (address.kind === 'unix') return bindUnix(key, address.path, options.umask);
+  return bindTcp(key, address, options.others);
+}
+
+/** Sockets that who started us had bound, by descriptor, until they are closed: after that the number
+ *  may be anything's. */
+const inherited = new Map<number, RawHandle>();
+
+/** Opens a socket that was passed on, and says where it listens; throws where it is no listening one. */
+export function openInherited(fd: number): TcpAddress | UnixAddress {
+  const socketInode = inodeOfSocket(fd);
+  let handle: RawHandle;
+  try {
+    handle = createHandle(null, 0, -1, 0, fd);
+  } catch {
+    throw new Error('it is no stream socket');
+  }
+  inherited.set(fd, handle);
+  // A Unix socket has no name that libuv would tell.
+  if (handle.getpeername === undefined)
+    return { kind: 'unix', path: unixPathOf(socketInode), tls: false, fd };
+  const real: { address?: string; port?: number } = {};
+  check(handle.getsockname?.(real) ?? 0);
+  if (handle.getpeername({}) === 0) throw new Error('it is a connection (systemd: set Accept=no)');
+  return { kind: 'tcp', host: real.address ?? '', port: real.port ?? 0, tls: false, fd };
+}
+
+function takeInherited(key: string, address: TcpAddress | UnixAddress, fd: number): BoundSocket {
+  const handle = inherited.get(fd);
+  if (handle === undefined)
+    throw new Error('its descriptor has been closed; a restart opens it again');
+  const closeHandle = closeOnce(handle);
+  // The file of a Unix socket is who bound it's.
+  const close = (): void => {
+    inherited.delete(fd);
+    closeHandle();
+  };
+  const url =
+    address.kind === 'unix'
+      ? `unix:${address.path}`
+      : `${address.tls ? 'https' : 'http'}://${tcpName(address.host, address.port)}`;
+  return { key, address, url, handle, close };
+}
+
+function inodeOfSocket(fd: number): number {
+  let stat: Stats;
+  try {
+    stat = fstatSync(fd);
+  } catch {
+    throw new Error('it is not open');
+  }
+  if (!stat.isSocket()) throw new Error('it is no socket');
+  return stat.ino;
+}
+
+/** "" where the system does not say: the name is only shown. */
+function unixPathOf(inode: number): string {
+  try {
+    const line = readFileSync('/proc/self/net/unix', 'latin1')
+      .split('\n')
+      .find((text) => text.split(/ +/)[6] === String(inode));
+    return line?.split(/ +/).slice(7).join(' ') ?? '';
+  } catch {
+    return '';
   }
 }
 
 async function bindTcp(
   key: string,
-  address: Extract<BindAddress, { kind: 'tcp' }>,
+  address: TcpAddress,
   others: readonly BindAddress[],
 ): Promise<BoundSocket> {
   const { host, port, tls } = address;
@@ -181,6 +257,7 @@ function createHandle(
   port: number,
   addressType: number,
   flags: number,
+  fd?: number,
 ): RawHandle {
   const create = (net as { _createServerHandle?: CreateServerHandle })._createServerHandle;
   if (typeof create !== 'function') {
@@ -188,7 +265,7 @@ function createHandle(
       `Node ${process.version} offers no way to bind a socket without accepting on it`,
     );
   }
-  const handle = create(host, port, addressType, undefined, flags);
+  const handle = create(host, port, addressType, fd, flags);
   if (typeof handle === 'number') check(handle);
   return handle as RawHandle;
 }

@@ -5,11 +5,11 @@ import { trustEntryFault } from '../http/trust.ts';
 import type { BindAddress } from './config.ts';
 import { type Kind, readEntries, readParts, Unfit } from './kinds.ts';
 
-/** "HOST:PORT", "[::]:PORT", ":PORT" (all IPv4 addresses, as Gunicorn has it), "unix:PATH"; all but
- *  the last also with "https://" or "http://" before. */
+/** "HOST:PORT", "[::]:PORT", ":PORT" (all IPv4 addresses, as Gunicorn has it), also with "https://" or "http://"
+ *  before; "unix:PATH"; "fd://3", "fd://NAME" and, with TLS, "https+fd://NAME". */
 export const bindAddress: Kind<BindAddress> = {
   expected:
-    'HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT or unix:PATH, with a port from 0 to 65535',
+    'HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT, unix:PATH or fd://NUMBER, with a port from 0 to 65535',
   placeholder: 'ADDRESS',
   inputType: 'string',
   flag: 'value',
@@ -22,6 +22,8 @@ export const bindAddress: Kind<BindAddress> = {
       const path = given.slice(5).replace(/^\/\/(?=\/)/, '');
       return path === '' || path.includes('\0') ? new Unfit() : { kind: 'unix', path, tls: false };
     }
+    const passed = /^(https\+)?fd:\/\/([\w.@-]{1,255})$/.exec(given);
+    if (passed !== null) return { kind: 'fd', name: passed[2]!, tls: passed[1] !== undefined };
     const [, scheme = ''] = /^(tcp|https?):\/\//i.exec(given) ?? [];
     const tls = scheme.toLowerCase() === 'https';
     // A URL as a browser shows it ends in a slash.
@@ -54,6 +56,7 @@ function tcpAddress(given: string, tls: boolean): BindAddress | Unfit {
 
 export function showBind(address: BindAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
+  if (address.kind === 'fd') return `${address.tls ? 'https+' : ''}fd://${address.name}`;
   const host = isIPv6(address.host) ? `[${address.host}]` : address.host;
   return `${address.tls ? 'https://' : ''}${host}:${address.port}`;
 }

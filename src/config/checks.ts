@@ -97,7 +97,7 @@ async function resolveHosts(addresses: readonly BindAddress[]) {
   const faults: { address: BindAddress; why: string }[] = [];
   for (const address of addresses) {
     bind.push(address);
-    if (address.kind === 'unix' || isIP(address.host) !== 0) continue;
+    if (address.kind !== 'tcp' || isIP(address.host) !== 0) continue;
     try {
       const hits = await lookup(address.host, { all: true });
       const host = (hits.find(({ family }) => family === 4) ?? hits[0]!).address;

@@ -13,8 +13,17 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'criti
 
 /** `tls`: connections begin with a TLS handshake; over a Unix socket never. */
 export type BindAddress =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly tls: boolean }
-  | { readonly kind: 'unix'; readonly path: string; readonly tls: false };
+  | {
+      readonly kind: 'tcp';
+      readonly host: string;
+      readonly port: number;
+      readonly tls: boolean;
+      /** Bound by who started us: its descriptor. */
+      readonly fd?: number;
+    }
+  | { readonly kind: 'unix'; readonly path: string; readonly tls: false; readonly fd?: number }
+  /** A socket that who started us passes on, by number or name; arbiter/listen-fds.ts puts its address here. */
+  | { readonly kind: 'fd'; readonly name: string; readonly tls: boolean };
 
 /** A certificate chain and its key, as files. */
 export interface CertificateFiles {

@@ -25,10 +25,12 @@ export function withDevTls(config: Config, { settled, onTerminal }: DevFacts): C
 }
 
 function secured(address: BindAddress): BindAddress {
-  return address.kind === 'tcp' ? { ...address, tls: true } : address;
+  return address.kind === 'unix' ? address : { ...address, tls: true };
 }
 
 /** "0.0.0.0" and "::" are nobody's address. */
-function hostsOf({ host }: Extract<BindAddress, { kind: 'tcp' }>): string[] {
+function hostsOf(address: BindAddress): string[] {
+  if (address.kind !== 'tcp') return [];
+  const { host } = address;
   return isIP(host) !== 0 && /^[0.:]+$/.test(host) ? [] : [host];
 }

@@ -12,7 +12,7 @@ export interface PorticoConfig {
   readonly preload?: boolean | undefined;
   /** Replace the workers when the app's files change. Default: `off`. */
   readonly reload?: boolean | undefined;
-  /** HOST:PORT, :PORT, https://HOST:PORT or unix:PATH; repeatable. `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `https://` before it makes TLS of it, see [TLS](tls.md); `http://` says what is so without it. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`. Default: `127.0.0.1:8000`. */
+  /** HOST:PORT, :PORT, https://HOST:PORT or unix:PATH; repeatable. `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `https://` before it makes TLS of it, see [TLS](tls.md); `http://` says what is so without it. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`. `fd://3` is a socket that was passed on by who starts Portico, `fd://web` the one that systemd calls so, `https+fd://web` the same with TLS; see [systemd](systemd.md#sockets). Default: `127.0.0.1:8000`. */
   readonly bind?: string | readonly string[] | undefined;
   /** Connections the kernel queues for each socket. The kernel has a limit of its own: `net.core.somaxconn` on Linux. Default: `2048`. */
   readonly backlog?: number | undefined;

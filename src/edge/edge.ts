@@ -137,7 +137,7 @@ export class Edge {
     // The first handshakes shall find a certificate.
     if (address.tls) await this.acme.ready();
     await this.listener.listen(key, handle, address, this.config.backlog);
-    if (address.tls) this.httpsPorts.set(key, address.port);
+    if (address.kind === 'tcp' && address.tls) this.httpsPorts.set(key, address.port);
   }
 
   unlisten(key: string): void {

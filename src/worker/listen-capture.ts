@@ -126,8 +126,8 @@ function giveHandle(server: net.Server, bind: BindAddress | undefined): void {
   internals._handle = handle;
 }
 
-function socketName(bind: { host: string; port: number } | undefined): net.AddressInfo {
-  const { host, port } = bind ?? { host: '127.0.0.1', port: 0 };
+function socketName(bind: BindAddress | undefined): net.AddressInfo {
+  const { host, port } = bind?.kind === 'tcp' ? bind : { host: '127.0.0.1', port: 0 };
   // A name can't be in a socket's address; the edge has bound what it resolves to.
   const address = host === '' ? '0.0.0.0' : host === 'localhost' ? '127.0.0.1' : host;
   return { address, family: address.includes(':') ? 'IPv6' : 'IPv4', port };

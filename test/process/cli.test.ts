@@ -80,7 +80,7 @@ All options:   portico --help
           'portico: Cannot use backlog "0" (from PORTICO_BACKLOG): expected a whole number from 1 to 65535',
           'portico: Cannot use workers "x" (from WEB_CONCURRENCY): expected a whole number from 1 to 1024, or auto',
           'portico: Cannot use umask "9" (from --umask in PORTICO_CMD_ARGS): expected an octal number from 0 to 777 such as 022 or "022"',
-          'portico: Cannot use bind ":99999" (from -b in PORTICO_CMD_ARGS): expected HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT or unix:PATH, with a port from 0 to 65535',
+          'portico: Cannot use bind ":99999" (from -b in PORTICO_CMD_ARGS): expected HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT, unix:PATH or fd://NUMBER, with a port from 0 to 65535',
           'portico: Cannot use gracefulTimeout "10x" (from --graceful-timeout): expected a duration such as 30, 30s or 500ms',
           `portico: Cannot use static "/s=${cwd}/nowhere" (from site.yaml:4): there is no directory ${cwd}/nowhere`,
           '',

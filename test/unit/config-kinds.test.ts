@@ -141,7 +141,7 @@ test('a list comes as an array, or as text with commas', () => {
   refuses(kind, ['', [], ['x'], 'a,b', null, ...odd]);
 });
 
-test('an address to listen on is HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH', () => {
+test('an address to listen on is HOST:PORT, [IPv6]:PORT, :PORT, unix:PATH or fd://NUMBER', () => {
   const shown = (raw: unknown) => {
     const address = bindAddress.read(raw);
     return address instanceof Unfit ? 'unfit' : showBind(address);
@@ -162,11 +162,15 @@ test('an address to listen on is HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH', ()
     'https://0.0.0.0:8443': 'https://0.0.0.0:8443',
     'HTTPS://:8443': 'https://0.0.0.0:8443',
     'https://[::]:8443/': 'https://[::]:8443',
+    'fd://3': 'fd://3',
+    'https+fd://web.socket': 'https+fd://web.socket',
   };
   for (const [raw, text] of Object.entries(rows)) assert.equal(shown(raw), text, raw);
   refuses(bindAddress, [
     ...[
       '',
+      'fd://',
+      'fd://a:b',
       '8000',
       ':',
       'host',

@@ -1,6 +1,7 @@
 // A reload, step by step: read the settings, bind what is new, configure the edges, roll the workers.
 // Each step may fail, and then everything is as before.
 
+import { showBind } from '../../config/address.ts';
 import type { BindAddress, Config } from '../../config/config.ts';
 import type { BindResult, LoadResult } from './events.ts';
 import { bindMs, configureMs, fixedSettings, loadMs, rollMs } from './limits.ts';
@@ -205,8 +206,7 @@ export function keyed(
 ): readonly { readonly key: string; readonly address: BindAddress }[] {
   const seen = new Map<string, number>();
   return bind.map((address) => {
-    const name =
-      address.kind === 'unix' ? `unix:${address.path}` : `tcp:${address.host}:${address.port}`;
+    const name = address.kind === 'tcp' ? `tcp:${address.host}:${address.port}` : showBind(address);
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
     return { key: count === 1 ? name : `${name}#${count}`, address };

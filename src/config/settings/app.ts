@@ -87,7 +87,7 @@ export const appSettings: readonly Setting[] = [
     default: defaultBind,
     alsoEnv: { name: 'PORT', read: (value) => `0.0.0.0:${value}` },
     help: 'HOST:PORT, :PORT, https://HOST:PORT or unix:PATH; repeatable',
-    doc: '`HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `https://` before it makes TLS of it, see [TLS](tls.md); `http://` says what is so without it. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`.',
+    doc: '`HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. `https://` before it makes TLS of it, see [TLS](tls.md); `http://` says what is so without it. `:PORT` listens on all IPv4 addresses. A host name is looked up once, at start. Port 0 takes a free port. When the environment has `PORT`, that is `0.0.0.0:$PORT`. `fd://3` is a socket that was passed on by who starts Portico, `fd://web` the one that systemd calls so, `https+fd://web` the same with TLS; see [systemd](systemd.md#sockets).',
     known: 'Gunicorn `bind`, nginx `listen`',
     finish: (addresses, { chdir, acme }) =>
       // Named hosts are for the world, by the ports that browsers and CAs come to.
