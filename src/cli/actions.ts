@@ -17,7 +17,11 @@ export const actions = [
     flags: ['--print-config'],
     help: 'Print each setting and where it came from',
   },
-  { name: 'json', flags: ['--json'], help: 'With --print-config, status and cert: print JSON' },
+  {
+    name: 'json',
+    flags: ['--json'],
+    help: 'With --print-config, status, routes and cert: print JSON',
+  },
   { name: 'tag', flags: ['--tag'], help: 'With purge: the arguments are tags' },
   { name: 'all', flags: ['--all'], help: 'With purge: all responses' },
   { name: 'version', flags: ['--version', '-v', '-V'], help: 'Print the version' },

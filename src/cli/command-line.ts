@@ -2,10 +2,12 @@
 
 import { ownVersion } from '../telemetry/version.ts';
 import { asks, type Invocation, parseInvocation } from './invocation.ts';
+import { takeHeaders } from './routes/request.ts';
 
 /** Runs the command to its end and returns the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
-  const invocation = parseInvocation(argv);
+  const { headers, rest } = argv[0] === 'routes' ? takeHeaders(argv) : { headers: [], rest: argv };
+  const invocation = parseInvocation(rest);
   const { flags } = invocation;
   if (asks(flags, 'version')) {
     process.stdout.write(`portico ${ownVersion()}\n`);
@@ -24,6 +26,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   if (invocation.command === 'cert') {
     const { runCert } = await import('./cert/cert.ts');
     return runCert(invocation);
+  }
+  if (invocation.command === 'routes') {
+    const { runRoutes } = await import('./routes/routes.ts');
+    return runRoutes(invocation, headers);
   }
   const { runControlCommand } = await import('./control-commands.ts');
   return runControlCommand(argv, { ...invocation, command: invocation.command });

@@ -15,6 +15,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | health | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
+       portico routes | routes test [METHOD] URL [-H 'NAME: VALUE']
        portico cert dev | inspect FILE | inspect HOST:PORT
 `;
 
@@ -52,6 +53,8 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
   stop: 'portico stop\n\nStops the running instance when its open requests are done.\n',
   purge:
     'portico purge URL...\nportico purge --tag TAG...\nportico purge --all\n\nForgets stored responses (see --cache): those of the URLs (a path alone is that of every host),\nthose whose Cache-Tag or Surrogate-Key names a tag, or all.\n',
+  routes:
+    "portico routes [--json]\nportico routes test [METHOD] URL [-H 'NAME: VALUE']... [--json]\n\nPrints the routes of the config file (-c FILE, or as a start finds it), in order.\ntest: which of them would take the request, what would become of it, and why those before it do not.\n",
   scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
   cert: 'portico cert dev [--json]\nportico cert inspect FILE [KEYFILE] [--json]\nportico cert inspect HOST:PORT [NAME] [--json]\n\ndev: where the CA of --tls dev is, and how to trust it on each system.\ninspect: what a certificate file (PEM, DER, PKCS#12) holds or a server sends, in plain words, and what a\nbrowser would object to. KEYFILE: whether the key fits. NAME: the one to ask the server for. The passphrase\nof a key or PKCS#12 file is PORTICO_KEYFILE_PASSWORD. The exit code is 1 where nothing could be read.\n',
   precompress:
@@ -65,7 +68,8 @@ start (--config FILE, --chdir DIR). Where they name neither, it is the only one 
 `;
 
 export function helpText(command: Invocation['command']): string {
-  if (command === 'precompress' || command === 'cert') return `Usage: ${commandHelp[command]}`;
+  if (command === 'precompress' || command === 'cert' || command === 'routes')
+    return `Usage: ${commandHelp[command]}`;
   if (command !== 'run') return `Usage: ${commandHelp[command]}${instanceHelp}`;
   const sections = groups.map((group) => {
     const lines = settings

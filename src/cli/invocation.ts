@@ -15,6 +15,7 @@ export const commandNames = [
   'purge',
   'precompress',
   'cert',
+  'routes',
 ] as const;
 export type CommandName = (typeof commandNames)[number];
 

@@ -10,6 +10,7 @@ import {
   upstreamFields,
 } from '../http/forwarded.ts';
 import { applyRules } from '../http/header-rules.ts';
+import { addPrefix } from '../routing/onward.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
 import type { AcmeLane } from './acme/lane.ts';
@@ -26,7 +27,6 @@ import { createIntercept } from './error-pages/intercept.ts';
 import { answerHealth, type HealthFacts } from './health.ts';
 import { createRedirectHttps } from './redirect-https.ts';
 import type { ResponseStep } from './response-step.ts';
-import { addPrefix } from './routes/path.ts';
 import { Routes, type Way } from './routes/routes.ts';
 import { StaticLane } from './static/static.ts';
 import { createCertificateCheck } from './tls/client-certificate.ts';

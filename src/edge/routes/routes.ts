@@ -1,10 +1,16 @@
 // The step of the edge that finds a request's route and does what it says.
 
 import type { Config } from '../../config/config.ts';
-import { fillTemplate } from '../../config/routes/template.ts';
 import { failure } from '../../errors/failure.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import type { CompiledRules } from '../../http/header-rules.ts';
+import {
+  type Asker,
+  onwardTarget,
+  prefixOf,
+  redirectPlace,
+  withPath,
+} from '../../routing/onward.ts';
 import {
   type Candidate,
   compileRoutes,
@@ -15,7 +21,6 @@ import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { answerWith } from './answer.ts';
 import { answerPreflight, corsRules } from './cors.ts';
-import { prefixOf, rewriteTarget, stripPath, templateValues, usePath } from './path.ts';
 import { type Act, type Prepared, prepareRoute } from './prepared.ts';
 
 /** How a request goes on. One for all requests of a route and path, so that what was made by it can
@@ -50,7 +55,7 @@ export class Routes {
       return null;
     }
     const { candidate, canonical } = found;
-    if (canonical !== null) usePath(exchange, canonical);
+    if (canonical !== null) useTarget(exchange, withPath(exchange.request.target, canonical));
     if (candidate === null) return this.unrouted;
     const prepared = this.prepared[candidate.index]!;
     const { cors, responseRules, route } = prepared;
@@ -79,8 +84,8 @@ export class Routes {
     const { act, rewrite, route } = prepared;
     switch (act.kind) {
       case 'onward':
-        if (rewrite !== null) rewriteTarget(exchange, candidate, rewrite);
-        else if (route.strip !== null) stripPath(exchange, candidate);
+        if (rewrite !== null || route.strip !== null)
+          useTarget(exchange, onwardTarget(askerOf(exchange), candidate, rewrite));
         return this.wayOf(candidate, prepared);
       case 'redirect':
         redirect(exchange, act, candidate);
@@ -102,16 +107,24 @@ export class Routes {
   }
 }
 
+function useTarget(exchange: Exchange, target: string): void {
+  exchange.request = { ...exchange.request, target };
+}
+
+function askerOf({ request, client }: Exchange): Asker {
+  return { request, scheme: client.scheme };
+}
+
 function redirect(
   exchange: Exchange,
   { status, location }: Extract<Act, { kind: 'redirect' }>,
   candidate: Candidate,
 ): void {
-  const values = templateValues(exchange, candidate);
-  if (values.host === '' && location.includes('host')) {
+  const place = redirectPlace(askerOf(exchange), candidate, location);
+  if (place === null) {
     exchange.fail(failure('BAD_HOST', 'without Host there is nowhere to redirect to'));
     return;
   }
   exchange.record.upstream = 'route';
-  answerWith(exchange, status, ['Location', fillTemplate(location, values)]);
+  answerWith(exchange, status, ['Location', place]);
 }
