@@ -141,6 +141,7 @@ test('what is pure has no clock, no I/O and no environment', () => {
       'edge/balancer/policy.ts',
       'edge/balancer/retry.ts',
       'edge/balancer/sticky.ts',
+      'edge/balancer/weighted.ts',
       'edge/cache/entry.ts',
       'edge/cache/key.ts',
       'edge/cache/policy.ts',
@@ -151,6 +152,7 @@ test('what is pure has no clock, no I/O and no environment', () => {
       'edge/compression/media-types.ts',
       'edge/compression/remember.ts',
       'edge/upgrade/frames.ts',
+      'edge/upstream/proxy-protocol.ts',
     ].includes(file) ||
     file.startsWith('arbiter/decide');
   const banned =

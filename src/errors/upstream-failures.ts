@@ -58,6 +58,13 @@ export const upstreamFailures = {
     what: 'No connection to the upstream could be made.',
     remedy: 'Check that it runs and listens at the address that the log names.',
   },
+  UPSTREAM_NONE: {
+    blame: 'upstream',
+    status: 503,
+    retry: true,
+    what: 'No member of the upstream is reachable and well.',
+    remedy: 'See `portico status`, and why each was left, a few log lines earlier.',
+  },
   UPSTREAM_TIMEOUT: {
     blame: 'upstream',
     status: 504,

@@ -193,6 +193,26 @@ export interface TlsStatus {
   readonly failures: Readonly<Record<HandshakeFailure, number>>;
 }
 
+/** An HTTP upstream as one edge sees it. */
+export interface UpstreamStatus {
+  /** Its targets. */
+  readonly name: string;
+  readonly queued: number;
+  readonly members: readonly {
+    /** "10.0.0.5:8000", "unix:/run/x.sock". */
+    readonly address: string;
+    /** down: it can't be reached; unwell: its health check says so, or has not yet said otherwise; left:
+     *  it failed too many requests; trial: after that, one request at a time. */
+    readonly state: 'up' | 'down' | 'unwell' | 'left' | 'trial';
+    readonly weight: number;
+    readonly inFlight: number;
+    readonly served: number;
+    /** Requests that failed on it. */
+    readonly failures: number;
+    readonly lastFailure: string | null;
+  }[];
+}
+
 export interface EdgeStatus {
   readonly pid: number;
   readonly connections: number;

@@ -6,17 +6,27 @@ import type { WorkerAddress } from '../../ipc/messages.ts';
 import type { ConnectOptions } from '../../link/edge-end.ts';
 import type { Link } from '../../link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { Candidate } from './policy.ts';
+import type { Weighted } from './weighted.ts';
 
 /** Opens a link to a worker's socket: `connectWorker`, or a fake in tests. */
 export type Connect = (options: ConnectOptions, worker: WorkerAddress) => Link;
 
+/** What a pool sends requests to: a worker, or a member of an upstream. */
+export interface PoolMember extends WorkerAddress {
+  /** For records and logs; a worker is called by its slot. */
+  readonly name?: string;
+  /** Share of the requests; 1 for workers. */
+  readonly weight?: number;
+}
+
 export interface BackendOptions {
-  readonly worker: WorkerAddress;
+  readonly worker: PoolMember;
   readonly path: string;
   readonly connect: Connect;
   /** There may be room for a request that waits. */
   readonly onRoom: () => void;
+  /** A request on it failed. */
+  readonly onFailed: ((backend: Backend, reason: Failure) => void) | null;
   readonly log: Log;
 }
 
@@ -33,14 +43,16 @@ const lastBytesMs = 1000;
 /** Life: connecting → up ⟲ (down → connecting) → withdrawn, from any. */
 type Phase = 'connecting' | 'up' | 'down' | 'withdrawn';
 
-export class Backend implements Candidate {
-  readonly worker: WorkerAddress;
+export class Backend implements Weighted {
+  readonly worker: PoolMember;
   readonly workerId: number;
   /** Of its Unix socket. */
   readonly path: string;
   /** Slot of the worker, and number of its thread: the same for the one that replaces it. */
   readonly place: string;
-  readonly capacity: number;
+  capacity: number;
+  weight: number;
+  turn = 0;
   /** "worker 2", for records and logs. */
   readonly name: string;
   inFlight = 0;
@@ -49,6 +61,8 @@ export class Backend implements Candidate {
   upgraded = 0;
   takesRequests = false;
   link: Link;
+  /** Somebody found it unwell: it gets no requests, whatever its link says. */
+  private isHeld = false;
 
   private readonly options: BackendOptions;
   private phase: Phase = 'connecting';
@@ -64,7 +78,8 @@ export class Backend implements Candidate {
     const { slot, sockets } = options.worker;
     this.place = sockets.length > 1 ? `${slot}-${sockets.indexOf(options.path) + 1}` : String(slot);
     this.capacity = options.worker.capacity;
-    this.name = `worker ${options.worker.slot}`;
+    this.weight = options.worker.weight ?? 1;
+    this.name = options.worker.name ?? `worker ${slot}`;
     this.link = this.connect();
   }
 
@@ -72,6 +87,19 @@ export class Backend implements Candidate {
    *  worker drains stays up: neither may get the retry. */
   failed(reason: Failure): void {
     if (!this.link.isUp || reason.code === 'SHUTTING_DOWN') this.takesRequests = false;
+    this.options.onFailed?.(this, reason);
+  }
+
+  get isUp(): boolean {
+    return this.phase === 'up';
+  }
+
+  /** No requests from now on, or requests again if its link is up. */
+  hold(isHeld: boolean): void {
+    if (this.isHeld === isHeld) return;
+    this.isHeld = isHeld;
+    this.takesRequests = this.phase === 'up' && !isHeld;
+    if (this.takesRequests) this.options.onRoom();
   }
 
   /** Sends nothing more to it; what is in flight finishes, then the link ends. */
@@ -116,8 +144,8 @@ export class Backend implements Candidate {
     if (this.phase !== 'connecting') return;
     this.phase = 'up';
     this.upSinceMs = performance.now();
-    this.takesRequests = true;
-    this.options.onRoom();
+    this.takesRequests = !this.isHeld;
+    if (this.takesRequests) this.options.onRoom();
   }
 
   private onDown(reason: Failure | null): void {
@@ -129,9 +157,9 @@ export class Backend implements Candidate {
     if (this.phase === 'up' && performance.now() - this.upSinceMs >= provenMs)
       this.waitMs = reconnectFirstMs;
     this.phase = 'down';
-    this.options.log.debug('link to worker is down', {
-      worker: this.worker.slot,
-      workerPid: this.worker.pid,
+    this.options.log.debug('link is down', {
+      to: this.name,
+      pid: this.worker.pid,
       reason: reason === null ? 'closed' : `${reason.code} ${reason.detail}`,
       nextTryMs: this.waitMs,
     });

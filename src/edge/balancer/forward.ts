@@ -121,6 +121,7 @@ export class Forward
   }
 
   giveUp(reason: Failure): void {
+    this.backend?.failed(reason);
     this.leaveWorker(true);
     this.exchange.fail(reason);
   }
@@ -317,7 +318,9 @@ export class Forward
 
 /** Whose fault, for the log: slot and process, so that the worker's own lines can be found. */
 function whose(backend: Backend | null): string {
-  return backend === null ? 'no worker' : `${backend.name} (pid ${backend.worker.pid})`;
+  if (backend === null) return 'no worker';
+  const { pid } = backend.worker;
+  return pid === 0 ? backend.name : `${backend.name} (pid ${pid})`;
 }
 
 function detailOf(reason: Failure): string {

@@ -3,12 +3,13 @@
 
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
-import type { EdgeStatus, WorkerAddress } from '../../ipc/messages.ts';
+import type { EdgeStatus } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { Backend, type Connect } from './backend.ts';
+import { Backend, type Connect, type PoolMember } from './backend.ts';
 import { choose } from './policy.ts';
 import { chooseFor } from './sticky.ts';
 import { type Waiter, WaitList } from './wait-list.ts';
+import { chooseWeighted } from './weighted.ts';
 
 export interface PoolSettings {
   /** Most requests that wait for a worker. */
@@ -20,6 +21,10 @@ export interface PoolOptions {
   readonly settings: PoolSettings;
   readonly connect: Connect;
   readonly log: Log;
+  /** Members have weights that count. */
+  readonly weighted?: boolean;
+  /** A request on a backend failed, for whatever reason. */
+  readonly onFailed?: (backend: Backend, reason: Failure) => void;
 }
 
 /** How exactly deadlines are kept. One timer for all that wait, and only while something waits. */
@@ -34,6 +39,9 @@ export class Pool {
   readonly answering = new WaitList();
 
   private readonly connect: Connect;
+  private readonly weighted: boolean;
+  private readonly turns = { at: 0 };
+  private readonly onFailed: ((backend: Backend, reason: Failure) => void) | null;
   private backends: Backend[] = [];
   /** Withdrawn, but with requests in flight: shown in the status. */
   private leaving: Backend[] = [];
@@ -46,18 +54,20 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.settings = options.settings;
     this.connect = options.connect;
+    this.weighted = options.weighted ?? false;
+    this.onFailed = options.onFailed ?? null;
     this.log = options.log;
   }
 
   /** The worker is ready: opens a link to each of its sockets. */
-  admit(worker: WorkerAddress): void {
-    if (this.backends.some((backend) => backend.workerId === worker.id)) return;
-    const { connect, log, onRoom } = this;
+  admit(worker: PoolMember): readonly Backend[] {
+    if (this.backends.some((backend) => backend.workerId === worker.id)) return [];
+    const { connect, log, onRoom, onFailed } = this;
+    const common = { worker, connect, onRoom, onFailed, log };
+    const made = worker.sockets.map((path) => new Backend({ ...common, path }));
     // A new array: a choice that is being made keeps to the old one.
-    this.backends = [
-      ...this.backends,
-      ...worker.sockets.map((path) => new Backend({ worker, path, connect, onRoom, log })),
-    ];
+    this.backends = [...this.backends, ...made];
+    return made;
   }
 
   /** From now on nothing more is sent to the worker; what is in flight finishes. */
@@ -113,9 +123,10 @@ export class Pool {
     this.leaving = this.leaving.filter((other) => other !== backend);
   }
 
-  /** From now on no request waits for a worker: who does, gives up, as will who comes. */
-  refuse(reason: Failure): void {
+  /** From now on no request waits for a worker: who does, gives up, as will who comes. Null: they may wait. */
+  refuse(reason: Failure | null): void {
     this.refusal = reason;
+    if (reason === null) return;
     for (const waiter of this.queue.overdue(Number.POSITIVE_INFINITY)) waiter.giveUp(reason);
   }
 
@@ -169,7 +180,9 @@ export class Pool {
     const { stick, avoidWorkerId } = waiter;
     const index =
       stick === null
-        ? choose(this.backends, this.turn, avoidWorkerId)
+        ? this.weighted
+          ? chooseWeighted(this.backends, this.turns, avoidWorkerId)
+          : choose(this.backends, this.turn, avoidWorkerId)
         : chooseFor(stick, this.backends, this.turn, avoidWorkerId);
     if (index === -1) return null;
     const backend = this.backends[index]!;
