@@ -1,11 +1,12 @@
 // The health endpoints: whether this edge lives, and whether requests to the app will be answered.
 // Answered by the edge itself, at once, however busy the workers are.
 
-import type { Exchange, ExchangeHandler, Handle } from '../http/exchange.ts';
+import type { Exchange, Handle } from '../http/exchange.ts';
+import { answerWith } from './own-answer.ts';
 
 /** Names that orchestrators' examples use and no app is likely to; "/health" stays the app's own. */
-const LIVE = '/-/healthz';
-const READY = '/-/readyz';
+export const LIVE = '/-/healthz';
+export const READY = '/-/readyz';
 
 export interface HealthFacts {
   /** Workers that take requests. */
@@ -47,20 +48,7 @@ function answer(exchange: Exchange, status: number, text: string): void {
   const isRead = method === 'GET' || method === 'HEAD';
   const content = Buffer.from(isRead ? text : 'only GET and HEAD\n');
   exchange.record.upstream = 'health';
-  exchange.attach(ignoreContent);
-  exchange.respond(isRead ? status : 405, '', [
-    ...['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', `${content.length}`],
-    ...['Cache-Control', 'no-store', 'X-Request-Id', exchange.requestId],
-    ...(isRead ? [] : ['Allow', 'GET, HEAD']),
-  ]);
-  exchange.write(content);
-  exchange.end([]);
+  const fields = ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store'];
+  if (!isRead) fields.push('Allow', 'GET, HEAD');
+  answerWith(exchange, isRead ? status : 405, fields, content);
 }
-
-/** A question has no content that matters. */
-const ignoreContent: ExchangeHandler = {
-  onRequestData() {},
-  onRequestEnd() {},
-  onDrain() {},
-  onClose() {},
-};

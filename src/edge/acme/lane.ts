@@ -4,15 +4,17 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SecureContext } from 'node:tls';
 import type { Config } from '../../config/config.ts';
-import type { Exchange, ExchangeHandler, Handle } from '../../http/exchange.ts';
+import type { Exchange, Handle } from '../../http/exchange.ts';
 import type { AcmeNameStatus } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { ownVersion } from '../../telemetry/version.ts';
+import { answerWith } from '../own-answer.ts';
 import type { CertificateStore } from '../tls/certificate-store.ts';
 import type { Acme } from './acme.ts';
 import type { AcmeSettings } from './settings.ts';
 
-const prefix = '/.well-known/acme-challenge/';
+/** Where a CA asks for a token (RFC 8555 section 8.3). */
+export const challengePath = '/.well-known/acme-challenge/';
 /** A shared directory that hangs must not keep the edge from serving. */
 const firstMs = 5_000;
 
@@ -53,9 +55,10 @@ export class AcmeLane {
   before(handle: Handle): Handle {
     return (exchange) => {
       const { target, method } = exchange.request;
-      if (this.acme === null || method !== 'GET' || !target.startsWith(prefix)) handle(exchange);
+      if (this.acme === null || method !== 'GET' || !target.startsWith(challengePath))
+        handle(exchange);
       else
-        void this.acme.challenges.http01(target.slice(prefix.length)).then((text) => {
+        void this.acme.challenges.http01(target.slice(challengePath.length)).then((text) => {
           if (text === null) handle(exchange);
           else answer(exchange, text);
         });
@@ -96,26 +99,7 @@ export class AcmeLane {
 }
 
 function answer(exchange: Exchange, text: string): void {
-  const content = Buffer.from(text);
   exchange.record.upstream = 'acme';
-  exchange.attach(ignoreContent);
-  exchange.respond(200, '', [
-    'Content-Type',
-    'application/octet-stream',
-    'Content-Length',
-    String(content.length),
-    'Cache-Control',
-    'no-store',
-    'X-Request-Id',
-    exchange.requestId,
-  ]);
-  exchange.write(content);
-  exchange.end([]);
+  const fields = ['Content-Type', 'application/octet-stream', 'Cache-Control', 'no-store'];
+  answerWith(exchange, 200, fields, Buffer.from(text));
 }
-
-const ignoreContent: ExchangeHandler = {
-  onRequestData() {},
-  onRequestEnd() {},
-  onDrain() {},
-  onClose() {},
-};

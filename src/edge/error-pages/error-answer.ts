@@ -2,10 +2,11 @@
 
 import { catalogue, type FailureCode } from '../../errors/catalogue.ts';
 import { type Failure, failure } from '../../errors/failure.ts';
-import type { Exchange, ExchangeHandler, Fields, RequestHead } from '../../http/exchange.ts';
+import type { Exchange, Fields, RequestHead } from '../../http/exchange.ts';
 import { fieldValues } from '../../http/fields.ts';
 import { preferredText } from '../../http/prefers.ts';
 import { standardReason } from '../../http/status.ts';
+import { ignoreContent } from '../own-answer.ts';
 import type { ErrorPages } from './error-pages.ts';
 
 /** A full queue empties in about this time once workers answer again. */
@@ -107,10 +108,3 @@ export function respondWithError(
 function lower(name: string): string {
   return name.toLowerCase();
 }
-
-const ignoreContent: ExchangeHandler = {
-  onRequestData() {},
-  onRequestEnd() {},
-  onDrain() {},
-  onClose() {},
-};

@@ -14,7 +14,7 @@ import type {
   Fields,
   RequestHead,
 } from '../../http/exchange.ts';
-import { newRecord } from '../../http/exchange-record.ts';
+import { newRecord, noteFailure } from '../../http/exchange-record.ts';
 import { fieldValue } from '../../http/fields.ts';
 import { type CompiledRules, respondedByRules, ruledBy } from '../../http/header-rules.ts';
 import { hstsFor, withHsts } from '../../http/hsts.ts';
@@ -307,10 +307,7 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     this.over = true;
     this.early = null;
     const why = reason ?? this.failure;
-    // What a handler noted of an answer of its own stays.
-    if (why !== null) this.record.failure = why;
-    if (why !== null && (this.record.status === 0 || why.code === 'CLIENT_LEFT'))
-      this.record.status = why.status;
+    if (why !== null) noteFailure(this.record, why);
     if (this.handler !== null) this.handler.onClose(why);
   }
 }

@@ -5,7 +5,7 @@ import type { Exchange, Fields } from '../../http/exchange.ts';
 import { fieldValue, fieldValues } from '../../http/fields.ts';
 import { applyRules, type CompiledRules } from '../../http/header-rules.ts';
 import { isToken } from '../../http/tokens.ts';
-import { answerWith } from './answer.ts';
+import { answerWith } from '../own-answer.ts';
 
 /** What an app says of this itself does not count: two answers to one question are none. */
 export const corsFields = [

@@ -19,7 +19,7 @@ import {
 } from '../../routing/route-table.ts';
 import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
-import { answerWith } from './answer.ts';
+import { answerWith } from '../own-answer.ts';
 import { answerPreflight, corsRules } from './cors.ts';
 import { type Act, type Prepared, prepareRoute } from './prepared.ts';
 

@@ -8,6 +8,7 @@ import { type PreparedHead, prepareHead } from '../../http/prepared-head.ts';
 import { type ByteRange, contentRange, multipart, parseRanges } from '../../http/ranges.ts';
 import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
+import { ignoreContent } from '../own-answer.ts';
 import type { HotFile, Loaded } from './hot-cache.ts';
 import { openChecked } from './open-checked.ts';
 import type { Described, Representation } from './representation.ts';
@@ -137,11 +138,3 @@ function respond(exchange: Exchange, head: PreparedHead): void {
   if (exchange.respondPrepared !== undefined) exchange.respondPrepared(head);
   else exchange.respond(head.status, '', [...head.fields, 'X-Request-Id', exchange.requestId]);
 }
-
-/** A request for a file has no content that matters. */
-const ignoreContent: ExchangeHandler = {
-  onRequestData() {},
-  onRequestEnd() {},
-  onDrain() {},
-  onClose() {},
-};

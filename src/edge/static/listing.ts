@@ -3,10 +3,11 @@
 import type { Dirent } from 'node:fs';
 import { lstat, opendir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Exchange, ExchangeHandler, Fields } from '../../http/exchange.ts';
+import type { Exchange, Fields } from '../../http/exchange.ts';
 import { fieldValues } from '../../http/fields.ts';
 import { escapeHtml } from '../../http/html.ts';
 import { preferredText } from '../../http/prefers.ts';
+import { ignoreContent } from '../own-answer.ts';
 import { locate } from './locate.ts';
 import type { NamedPath } from './mounts.ts';
 
@@ -191,10 +192,3 @@ a:hover { text-decoration: underline; }
 footer { margin-top: 2rem; color: var(--soft); font-size: .8125rem; }
 @media (max-width: 32rem) { td:nth-child(3) { display: none; } td:nth-child(2) { padding-right: 0; } }
 `;
-
-const ignoreContent: ExchangeHandler = {
-  onRequestData() {},
-  onRequestEnd() {},
-  onDrain() {},
-  onClose() {},
-};

@@ -4,12 +4,13 @@
 import type { StaticMount } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
 import { type Asked, askedOf } from '../../http/conditions.ts';
-import type { Exchange, ExchangeHandler, Fields } from '../../http/exchange.ts';
+import type { Exchange } from '../../http/exchange.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { isHashed } from '../kept-builds/assets.ts';
 import { keptMount } from '../kept-builds/store.ts';
+import { answerWith } from '../own-answer.ts';
 import { type Answered, answerHot, chooseCoding } from './answer.ts';
 import { serveCold } from './cold.ts';
 import { type Found, find, findFallback } from './find.ts';
@@ -252,26 +253,7 @@ function pathOf(target: string): string {
 function redirect(exchange: Exchange, named: NamedPath): void {
   const query = exchange.request.target.indexOf('?');
   const search = query === -1 ? '' : exchange.request.target.slice(query);
-  const content = Buffer.from('Moved\n');
-  const fields: Fields = [
-    'Location',
-    directoryUrl(named) + search,
-    'Content-Type',
-    'text/plain; charset=utf-8',
-    'Content-Length',
-    String(content.length),
-    'X-Request-Id',
-    exchange.requestId,
-  ];
-  exchange.attach(ignoreContent);
-  exchange.respond(301, '', fields);
-  exchange.write(content);
-  exchange.end([]);
+  const location = ['Location', directoryUrl(named) + search];
+  const type = ['Content-Type', 'text/plain; charset=utf-8'];
+  answerWith(exchange, 301, [...location, ...type], Buffer.from('Moved\n'));
 }
-
-const ignoreContent: ExchangeHandler = {
-  onRequestData() {},
-  onRequestEnd() {},
-  onDrain() {},
-  onClose() {},
-};
