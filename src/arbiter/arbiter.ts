@@ -25,6 +25,7 @@ import { takeListenFds } from './listen-fds.ts';
 import { giveLogFiles } from './log-files.ts';
 import { type Notifier, openNotifier } from './notify.ts';
 import { removePidfile, writePidfile } from './pidfile.ts';
+import { createServers, type Servers } from './programs/servers.ts';
 import { prepareRuntimeDir } from './runtime-dir.ts';
 import type { BoundSocket } from './sockets.ts';
 import { TICKET_KEY_MS, TicketKeys } from './ticket-keys.ts';
@@ -94,7 +95,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       },
     };
     const started = await prepare(settled, undo, log);
-    if (started === null) return 1;
+    if (typeof started === 'number') return started;
     return await new Promise<number>((done, failed) => {
       onEvent = runLoop({ options: settled, started, notifier, undo, log, done, failed });
       for (const event of early) onEvent(event);
@@ -118,7 +119,7 @@ interface LoopOptions {
 
 /** Sets the loop up. The function returned takes an event, at once or after the one under way. */
 function runLoop({ options, started, notifier, undo, log: firstLog, done, failed }: LoopOptions) {
-  const { runtimeDir, identity, sockets, certificates } = started;
+  const { runtimeDir, identity, sockets, certificates, servers } = started;
   const { config, version } = options;
   let log = firstLog;
   let adopted = config;
@@ -153,6 +154,7 @@ function runLoop({ options, started, notifier, undo, log: firstLog, done, failed
   const children = createChildren({
     program: options.program,
     identity,
+    serverOf: (of) => servers.of(of),
     onEvent,
     onNotice: (text) => log.warning(text),
   });
@@ -197,7 +199,10 @@ function runLoop({ options, started, notifier, undo, log: firstLog, done, failed
     async loadConfig() {
       const result = await options.loadConfig();
       if (!result.ok) return result;
-      const { problems, warnings } = await certificates.load(result.config);
+      const { problems: faults, warnings } = await certificates.load(result.config);
+      const problems = [...faults];
+      const missing = await servers.find(result.config, identity);
+      if (missing !== null) problems.push(missing);
       if (problems.length > 0) return { ok: false, problems };
       for (const warning of warnings) log.warning(warning);
       // Before the edges open them.
@@ -234,20 +239,24 @@ interface Started {
   readonly identity: Identity | null;
   readonly sockets: Map<string, BoundSocket>;
   readonly certificates: CertificateKeeper;
+  readonly servers: Servers;
   readonly publicSockets: readonly PublicSocket[];
 }
 
 /** Makes what the processes need. Sockets first: a port in use is the most common way to fail. */
-async function prepare(options: ArbiterOptions, undo: Undo, log: Log): Promise<Started | null> {
+async function prepare(options: ArbiterOptions, undo: Undo, log: Log): Promise<Started | number> {
   const { config, version } = options;
-  const refuse = (problems: readonly string[]): null => {
+  const refuse = (problems: readonly string[], exitCode = 1): number => {
     for (const problem of problems) log.critical(problem);
-    return null;
+    return exitCode;
   };
   setProcessTitle('arbiter');
   log.info(`Starting portico ${version}`);
   const identity = resolveIdentity(config);
   if (!identity.ok) return refuse([identity.problem]);
+  const servers = createServers();
+  const missing = await servers.find(config, identity.identity);
+  if (missing !== null) return refuse([missing], 3);
   const sockets = new Map<string, BoundSocket>();
   undo.push(() => {
     for (const socket of sockets.values()) socket.close();
@@ -268,14 +277,23 @@ async function prepare(options: ArbiterOptions, undo: Undo, log: Log): Promise<S
     if (!written.ok) return refuse([written.problem]);
     undo.push(() => removePidfile(path));
   }
-  log.info(`Using worker: ${config.workerClass}`);
+  log.info(`Using worker: ${workerText(config, servers)}`);
   return {
     runtimeDir: runtimeDir.path,
     identity: identity.identity,
     sockets,
     certificates,
+    servers,
     publicSockets: bound.sockets,
   };
+}
+
+/** "async", "asgi: uvicorn 0.17.6 of /usr/bin/python3". */
+function workerText(config: Config, servers: Servers): string {
+  const server = servers.of(config);
+  if (server === null) return config.workerClass;
+  const { name, version, python } = server;
+  return `${config.workerClass}: ${name}${version === '' ? '' : ` ${version}`} of ${python}`;
 }
 
 function openArbiterLog(config: Config): Log | null {

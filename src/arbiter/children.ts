@@ -5,7 +5,7 @@ import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { isSecretName } from '../config/assignment.ts';
 import { withoutSecrets } from '../config/certificate-files.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, isProgram } from '../config/config.ts';
 import { selfCommand } from '../executable/self.ts';
 import {
   type Channel,
@@ -17,6 +17,8 @@ import {
 import type { ToEdge, ToWorker, WorkerAssignment } from '../ipc/messages.ts';
 import type { Event, Role } from './decide/events.ts';
 import type { Identity } from './identity.ts';
+import type { Server } from './programs/find-server.ts';
+import { type Program, startProgram } from './programs/program.ts';
 import { scheduleAsBatch } from './scheduling.ts';
 
 export interface ChildrenOptions {
@@ -25,6 +27,8 @@ export interface ChildrenOptions {
   readonly identity: Identity | null;
   /** Where stdout of the children goes; inherited where it is left out. */
   readonly output?: 'stderr';
+  /** What serves a Python app; null for other programs. It has been found before. */
+  serverOf(config: Config): Server | null;
   onEvent(event: Event): void;
   /** Something odd that a person may want to know. */
   onNotice(text: string): void;
@@ -48,6 +52,7 @@ export function createChildren(options: ChildrenOptions): Children {
   const { program, identity, onEvent, onNotice } = options;
   const edges = new Map<number, { child: ChildProcess; channel: EdgeChannel }>();
   const workers = new Map<number, { child: ChildProcess; channel: Channel<ToWorker> }>();
+  const programs = new Map<number, Program>();
 
   const ownEnvironment = withoutOwnSecrets(process.env);
 
@@ -105,6 +110,7 @@ export function createChildren(options: ChildrenOptions): Children {
     },
     spawnWorker(config, assignment) {
       const { id, slot } = assignment;
+      if (isProgram(config.workerClass)) return spawnProgram(config, assignment);
       const child = startOrFail('worker', id, () => start('worker', slot, config));
       if (child === null) return;
       if (config.workerScheduling === 'batch' && child.pid !== undefined)
@@ -126,20 +132,45 @@ export function createChildren(options: ChildrenOptions): Children {
       if (handle === undefined) channel?.send(message);
       else channel?.sendHandle(message, handle);
     },
-    tellWorker: (id, message) => workers.get(id)?.channel.send(message),
+    tellWorker: (id, message) =>
+      programs.has(id) ? programs.get(id)?.tell(message) : workers.get(id)?.channel.send(message),
     kill(role, id, signal) {
+      const program = role === 'worker' ? programs.get(id) : undefined;
+      if (program !== undefined) return program.kill(signal);
       const child = (role === 'edge' ? edges : workers).get(id)?.child;
       // A process that could not be started has pid 0 inside libuv until its 'error' is out:
       // kill() would reach the whole process group, ourselves and our parent's among them.
       if (child?.pid !== undefined) child.kill(signal);
     },
     abandon() {
+      for (const program of programs.values()) program.abandon();
       for (const { child, channel } of [...edges.values(), ...workers.values()]) {
         channel.close();
         child.unref();
       }
     },
   };
+
+  function spawnProgram(config: Config, assignment: WorkerAssignment): void {
+    const { id } = assignment;
+    let isOver = false;
+    const program = startProgram({
+      ...{ config, assignment, identity, env: ownEnvironment },
+      server: options.serverOf(config),
+      stdout: options.output === 'stderr' ? process.stderr : process.stdout,
+      onSpawned(pid) {
+        if (config.workerScheduling === 'batch') scheduleAsBatch(pid);
+        onEvent({ kind: 'spawned', role: 'worker', id, pid });
+      },
+      onMessage: (message) => onEvent({ kind: 'worker-says', id, message }),
+      onExit(code, signal, failure) {
+        isOver = true;
+        programs.delete(id);
+        onEvent({ kind: 'exit', role: 'worker', id, code, signal, failure });
+      },
+    });
+    if (!isOver) programs.set(id, program);
+  }
 
   function startOrFail(role: Role, id: number, make: () => ChildProcess): ChildProcess | null {
     try {

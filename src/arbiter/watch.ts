@@ -11,6 +11,9 @@ const quietMs = 200;
 /** Files that change all the time (a build that watches) don't put the reload off for ever. */
 const patienceMs = 1000;
 
+/** Directories of what is installed, and of what Python makes when it loads. */
+const others: ReadonlySet<string> = new Set(['node_modules', '__pycache__', 'venv']);
+
 export interface WatchOptions {
   readonly dir: string;
   /** Absolute paths of files and directories that do not count: logs, sockets, the pidfile. */
@@ -29,7 +32,7 @@ export function watchFiles(options: WatchOptions): () => void {
 
   function counts(path: string): boolean {
     const parts = relative(dir, path).split(sep);
-    if (parts.some((part) => part === 'node_modules' || part.startsWith('.'))) return false;
+    if (parts.some((part) => others.has(part) || part.startsWith('.'))) return false;
     // What editors and apps leave beside the sources.
     if (/(~|\.(log|pid|sock|tmp|swp|sqlite3?|db)(-\w+)?)$/.test(path)) return false;
     return !ignored.some((other) => path === other || path.startsWith(other + sep));

@@ -1,6 +1,6 @@
 // What the command line asks for: one command, its arguments and flags.
 
-import { quote } from '../config/assignment.ts';
+import { type Assignment, quote } from '../config/assignment.ts';
 import { nearest } from '../config/did-you-mean.ts';
 import { type ParsedFlags, parseFlags } from '../config/flags.ts';
 import { settings } from '../config/settings.ts';
@@ -28,7 +28,7 @@ export type Invocation =
     };
 
 export function parseInvocation(argv: readonly string[]): Invocation {
-  const flags = parseFlags(argv, { settings, actions });
+  const flags = withCommand(parseFlags(argv, { settings, actions }));
   const [first, ...more] = flags.rest;
   const command = commandNames.find((name) => name === first);
   if (command !== undefined) return { command, args: more, flags };
@@ -47,6 +47,19 @@ export function parseInvocation(argv: readonly string[]): Invocation {
     app: first ?? null,
     flags: { ...flags, problems: [...flags.problems, ...problems] },
   };
+}
+
+/** "-k command -- CMD ARGS": what stands after "--" is a program, and no app. */
+function withCommand(flags: ParsedFlags): ParsedFlags {
+  const { rest, apart, assignments } = flags;
+  const isCommand = assignments.some(({ key, raw }) => key === 'workerClass' && raw === 'command');
+  if (!isCommand || apart === 0) return flags;
+  const command: Assignment = {
+    key: 'command',
+    raw: rest.slice(-apart),
+    origin: { from: 'command line', label: 'the command line' },
+  };
+  return { ...flags, rest: rest.slice(0, -apart), assignments: [...assignments, command] };
 }
 
 export function asks(flags: ParsedFlags, action: ActionName): boolean {

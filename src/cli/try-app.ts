@@ -5,6 +5,7 @@ import type { Event } from '../arbiter/decide/events.ts';
 import { bootMs, killAgainMs, quickStopMs } from '../arbiter/decide/limits.ts';
 import { socketBaseOf } from '../arbiter/decide/moves.ts';
 import { type Identity, resolveIdentity } from '../arbiter/identity.ts';
+import { createServers, type Servers } from '../arbiter/programs/servers.ts';
 import { prepareRuntimeDir } from '../arbiter/runtime-dir.ts';
 import type { Config } from '../config/config.ts';
 
@@ -18,11 +19,14 @@ export type Tried =
 export async function tryApp(config: Config): Promise<Tried> {
   const identity = resolveIdentity(config);
   if (!identity.ok) return { ok: false, problem: identity.problem, exitCode: 1 };
+  const servers = createServers();
+  const missing = await servers.find(config, identity.identity);
+  if (missing !== null) return { ok: false, problem: missing, exitCode: 3 };
   // Not that of --runtime-dir: this is asked before a reload, while the instance runs.
   const dir = await prepareRuntimeDir(null, identity.identity);
   if (!dir.ok) return { ok: false, problem: dir.problem, exitCode: 1 };
   try {
-    return await bootOne(config, dir.path, identity.identity);
+    return await bootOne(config, { runtimeDir: dir.path, identity: identity.identity, servers });
   } finally {
     dir.remove();
   }
@@ -31,7 +35,13 @@ export async function tryApp(config: Config): Promise<Tried> {
 const workerId = 1;
 const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-function bootOne(config: Config, runtimeDir: string, identity: Identity | null): Promise<Tried> {
+interface Trial {
+  readonly runtimeDir: string;
+  readonly identity: Identity | null;
+  readonly servers: Servers;
+}
+
+function bootOne(config: Config, { runtimeDir, identity, servers }: Trial): Promise<Tried> {
   return new Promise((done) => {
     let tried: Tried | null = null;
     const settle = (how: Tried): void => {
@@ -66,6 +76,7 @@ function bootOne(config: Config, runtimeDir: string, identity: Identity | null):
     for (const signal of endings) process.on(signal, leave);
     const children = createChildren({
       identity,
+      serverOf: () => servers.of(config),
       onEvent,
       onNotice: () => {},
       output: 'stderr',

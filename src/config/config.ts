@@ -6,6 +6,19 @@ import type { RouteConfig } from './routes/route-config.ts';
 /** http: a Node app over plain HTTP/1.1; wsgi, asgi: a Python app under a server of its own; command: any
  *  program that serves HTTP. */
 export type WorkerClass = 'async' | 'sync' | 'threads' | 'http' | 'wsgi' | 'asgi' | 'command';
+/** Whether its workers are programs of another make than Portico's own. */
+export function isProgram(workerClass: WorkerClass): boolean {
+  return workerClass === 'wsgi' || workerClass === 'asgi' || workerClass === 'command';
+}
+
+export type PythonServer =
+  | 'auto'
+  | 'gunicorn'
+  | 'waitress'
+  | 'uwsgi'
+  | 'uvicorn'
+  | 'hypercorn'
+  | 'granian';
 /** Name of the app of the top-level settings. */
 export const topApp = 'app';
 export type ContentEncoding = 'zstd' | 'gzip' | 'br';
@@ -78,7 +91,7 @@ export interface StaticMount {
 /** What the arbiter, the edge and the workers are told. Plain data: it travels as JSON. */
 export interface Config {
   // The app
-  /** File or package; null only where the command needs no app. */
+  /** File or package; of Python a module; of class command the program; null only where no app is needed. */
   readonly module: string | null;
   /** Name of the export; null = try the usual ones. */
   readonly export: string | null;
@@ -145,8 +158,13 @@ export interface Config {
   readonly workers: number;
   readonly workerClass: WorkerClass;
   readonly threads: number;
+  /** Program and arguments of class command; null = there is none. */
+  readonly command: readonly string[] | null;
+  /** Absolute, or a name in PATH; null = the first that is found. */
+  readonly python: string | null;
+  readonly pythonServer: PythonServer;
   readonly edges: number;
-  /** Most requests one worker process works on at a time; 1 for sync. */
+  /** Most requests one worker process works on at a time; 1 for sync, as many as threads for wsgi. */
   readonly workerConnections: number;
   readonly workerScheduling: 'batch' | 'normal';
   readonly maxRequests: number;

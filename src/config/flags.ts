@@ -16,6 +16,8 @@ export interface ParsedFlags {
   /** Names of the actions that were asked for. */
   readonly actions: ReadonlySet<string>;
   readonly rest: readonly string[];
+  /** How many of `rest` stood after "--". */
+  readonly apart: number;
   /** How many of `rest` may be values of flags that nobody knows. */
   readonly doubtful: number;
   readonly problems: readonly string[];
@@ -41,10 +43,12 @@ export function parseFlags(argv: readonly string[], table: FlagTable): ParsedFla
   const given = new Map<string, { flag: string; raw: unknown }>();
   const queue = [...argv];
   let doubtful = 0;
+  let apart = 0;
 
   while (queue.length > 0) {
     const argument = queue.shift()!;
     if (argument === '--') {
+      apart = queue.length;
       rest.push(...queue.splice(0));
     } else if (!argument.startsWith('-') || argument === '-') {
       rest.push(argument);
@@ -70,7 +74,7 @@ export function parseFlags(argv: readonly string[], table: FlagTable): ParsedFla
     const label = table.within === undefined ? flag : `${flag} in ${table.within}`;
     return { key, raw, origin: { from: 'command line', label } };
   });
-  return { assignments, actions, rest, doubtful, problems };
+  return { assignments, actions, rest, apart, doubtful, problems };
 }
 
 /** All flags of a table, also for "did you mean". */

@@ -2,7 +2,7 @@
 // biome-ignore-all format: one line each, as they are made
 
 export interface PorticoConfig {
-  /** The app: file or package, and the name of its export. The argument of the command line. `MODULE` is a file (relative to `chdir`) or a package: ESM, CommonJS or TypeScript. `EXPORT` is a name, or a call with literal arguments: `create("production", 2)`. Without `:EXPORT`, the first of `default`, `app`, `application`, `server`, `handler` is taken. A file that is named like a command (`status`) is written `./status`. Default: `none`. */
+  /** The app: file or package, and the name of its export. The argument of the command line. `MODULE` is a file (relative to `chdir`) or a package: ESM, CommonJS or TypeScript. `EXPORT` is a name, or a call with literal arguments: `create("production", 2)`. Without `:EXPORT`, the first of `default`, `app`, `application`, `server`, `handler` is taken. For `wsgi` and `asgi` it is a Python module and a name in it: `run:app`, `mysite.wsgi`. A file that is named like a command (`status`) is written `./status`. Default: `none`. */
   readonly app?: string | null | undefined;
   /** Working directory of the app; relative paths start here. All relative paths in settings start here. Itself it is relative to the config file that sets it, else to where Portico was started. Default: `.`. */
   readonly chdir?: string | undefined;
@@ -72,15 +72,15 @@ export interface PorticoConfig {
   readonly acmeEabHmacKey?: string | null | undefined;
   /** Root certificates to trust the CA’s server by. Beside the usual ones, for a CA of your own such as step-ca, or for Pebble. Default: `none`. */
   readonly acmeCaFile?: string | null | undefined;
-  /** Worker processes; auto: by the CPUs that may be used. `auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync`, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too. Default: `auto`. */
+  /** Worker processes; auto: by the CPUs that may be used. `auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync` and for `wsgi` without threads, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too. Default: `auto`. */
   readonly workers?: number | 'auto' | undefined;
-  /** Async, sync (one request at a time) or threads. `async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`. Default: `async`. */
-  readonly workerClass?: 'async' | 'sync' | 'threads' | undefined;
-  /** Threads of each worker, each with the app. Default: `1`. */
+  /** Async, sync (one request at a time), threads, http, wsgi, asgi or command. `async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`. `http` serves a Node app over plain HTTP/1.1, for one that takes `req.socket` apart. `wsgi` and `asgi` run a Python app under a Python server in each slot, `command` any program that serves HTTP: see [Python](python.md) and [Programs](programs.md). Default: `async`. */
+  readonly workerClass?: 'async' | 'sync' | 'threads' | 'http' | 'wsgi' | 'asgi' | 'command' | undefined;
+  /** Threads of each worker, each with the app. For `wsgi` those of the Python server: as many requests a worker takes at a time. Default: `1`. */
   readonly threads?: number | undefined;
   /** Edge processes, which take the connections. One edge keeps many workers busy; see in `portico status` and in top whether it is what is short. Default: `1`. */
   readonly edges?: number | undefined;
-  /** Most requests a worker works on at a time. Always 1 for `sync`. Further requests wait at the edge, see `queueSize`. Default: `1000`. */
+  /** Most requests a worker works on at a time. Always 1 for `sync`, and as many as `threads` for `wsgi`. Further requests wait at the edge, see `queueSize`. Default: `1000`. */
   readonly workerConnections?: number | undefined;
   /** How Linux schedules workers: batch or normal. `batch` (SCHED_BATCH, sched(7)): a worker that wakes does not push aside what runs, the edge above all. It has as much time as before, and a request costs a tenth less of it. Takes `chrt`, which Linux systems have; without it, and elsewhere, workers are `normal`. What a worker starts is scheduled in the same way. Default: `batch`. */
   readonly workerScheduling?: 'batch' | 'normal' | undefined;
@@ -88,7 +88,7 @@ export interface PorticoConfig {
   readonly maxRequests?: number | undefined;
   /** Add a random number up to this to maxRequests. Another one for each worker, so that they are not replaced all at once. Default: `0`. */
   readonly maxRequestsJitter?: number | undefined;
-  /** Kill a worker whose event loop stands still; 0: never. It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`. Default: `30s`. */
+  /** Kill a worker whose event loop stands still; 0: never. It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`. A program of class `wsgi`, `asgi` or `command` has no event loop that Portico could watch: there it is the time for which its socket takes no connection; Gunicorn is told it as its own. Default: `30s`. */
   readonly timeout?: number | string | undefined;
   /** Log where in its code a worker hangs, before timeout kills it. A thread beside the event loop looks whether it turns, and after half of `timeout` reads its stack. It costs 6 to 11 MB a worker and no time; `--no-hang-stack` does without. Code that is stuck in a native call has no stack to show, nor has worker class `threads`. Default: `on`. */
   readonly hangStack?: boolean | undefined;
@@ -104,6 +104,12 @@ export interface PorticoConfig {
   readonly pid?: string | null | undefined;
   /** Directory of Portico's own sockets. Of those between the processes and of the control socket. Made if need be, with mode 0700. Without it one is chosen: under `XDG_RUNTIME_DIR` or `/run`, else under the directory for temporary files. A Unix socket path is limited to 107 bytes (macOS: 103): keep it short. Default: `chosen`. */
   readonly runtimeDir?: string | null | undefined;
+  /** The program of worker class command. On the command line it stands at the end: `portico -k command -- CMD … {socket}`. `{socket}` is the path of the Unix socket it is to listen on. A command without it is given a port of 127.0.0.1 instead, in the variable `PORT` and wherever it says `$PORT` or `{port}`. No shell is involved. Default: `none`. */
+  readonly command?: string | readonly string[] | null | undefined;
+  /** Python of worker classes wsgi and asgi, or its virtual environment. Without it: that of `VIRTUAL_ENV`, of `.venv` and of `venv` in `chdir`, and `python3` in `PATH`, in this order. Default: `found`. */
+  readonly python?: string | null | undefined;
+  /** Python server of worker classes wsgi and asgi. `auto` takes the first that this Python has: gunicorn, waitress, uwsgi for `wsgi`; uvicorn, hypercorn, granian for `asgi`. Default: `auto`. */
+  readonly pythonServer?: 'auto' | 'gunicorn' | 'waitress' | 'uwsgi' | 'uvicorn' | 'hypercorn' | 'granian' | undefined;
   /** How long an idle connection is kept; 0: not at all. Behind a load balancer, make it longer than the idle timeout of that: `75s`. Default: `2s`. */
   readonly keepAlive?: number | string | undefined;
   /** Time for the whole request head (else 408). Default: `30s`. */

@@ -70,10 +70,30 @@ function factsOf(
     problems.push(
       `Cannot use workerClass "async" (from ${given.origin.label}) with threads ${threads} (from ${settled.get('threads')!.origin.label}): leave one of them out, or use workerClass threads`,
     );
+  const command = settled.get('command')!.value as Config['command'];
+  // Who names a program means it.
+  if (command !== null && given.origin.from === 'default') workerClass = 'command';
+  if (workerClass === 'command') problems.push(...commandFaults(settled));
+  const ofNode = ['async', 'sync', 'threads'].includes(workerClass);
   // Gunicorn does so for sync; here no class at all is async, which has no use for threads.
-  if (threads > 1) workerClass = 'threads';
+  if (threads > 1 && ofNode) workerClass = 'threads';
+  else if (threads > 1 && workerClass !== 'wsgi')
+    problems.push(
+      `Cannot use threads ${threads} (from ${settled.get('threads')!.origin.label}) with workerClass ${workerClass}: it has none`,
+    );
   const acme = (settled.get('acme')!.value as readonly string[]).length > 0;
-  return { chdir: resolve(base, chdir.value as string), cpus, workerClass, threads, acme };
+  return { chdir: resolve(base, chdir.value as string), cpus, workerClass, threads, command, acme };
+}
+
+function commandFaults(settled: ReadonlyMap<string, Settled>): string[] {
+  const app = settled.get('app')!;
+  if (settled.get('command')!.value === null)
+    return [
+      `Cannot use workerClass command (from ${settled.get('workerClass')!.origin.label}) without a command: portico -k command -- CMD … {socket}`,
+    ];
+  return app.value === null
+    ? []
+    : [`Cannot use an app (from ${app.origin.label}) with a command: one of them is served`];
 }
 
 /** Freezes plain data through and through. */

@@ -28,6 +28,7 @@ export interface Facts {
   readonly cpus: number;
   readonly workerClass: Config['workerClass'];
   readonly threads: number;
+  readonly command: Config['command'];
   /** Certificates are to be had by ACME. */
   readonly acme: boolean;
 }

@@ -9,6 +9,7 @@ import { connectionSettings } from './settings/connections.ts';
 import { errorSettings } from './settings/errors.ts';
 import { logSettings } from './settings/logs.ts';
 import { processSettings } from './settings/processes.ts';
+import { programSettings } from './settings/programs.ts';
 import { routeSettings } from './settings/routes.ts';
 import { staticSettings } from './settings/static.ts';
 import { tlsSettings } from './settings/tls.ts';
@@ -19,6 +20,7 @@ export const settings: readonly Setting[] = [
   ...tlsSettings,
   ...acmeSettings,
   ...processSettings,
+  ...programSettings,
   ...connectionSettings,
   ...upgradeSettings,
   ...routeSettings,

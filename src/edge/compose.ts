@@ -79,7 +79,7 @@ export function compose(config: Config, parts: Parts): Composed {
   const forwarding: ForwardSettings = {
     responseTimeoutMs: config.responseTimeoutMs,
     // A worker that does one thing at a time does nothing else while it waits for an upload.
-    spool: config.workerClass === 'sync',
+    spool: config.workerClass === 'sync' || config.workerClass === 'wsgi',
     responseSteps: responseSteps(config, parts, statics),
   };
 

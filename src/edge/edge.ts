@@ -146,9 +146,16 @@ export class Edge {
   }
 
   /** From now on nothing more is sent to the worker; what is open finishes. */
-  withdraw(workerId: number): void {
-    this.pool.withdraw(workerId);
+  withdraw(workerId: number, onWithdrawn: () => void): void {
+    const leavesWhenIdle = this.pool.withdraw(workerId);
     this.upgrades.withdraw(workerId);
+    if (leavesWhenIdle) this.pool.whenIdle(workerId, onWithdrawn);
+    else onWithdrawn();
+  }
+
+  /** See Pool.spent(). */
+  spent() {
+    return this.pool.spent(this.config.edges);
   }
 
   /** The worker's process has ended, wanted or not. */

@@ -65,9 +65,15 @@ class EdgeProcess {
     for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const)
       process.on(signal, () => {});
     process.on('SIGTERM', () => this.drain(this.gracefulTimeoutMs));
-    setInterval(() => this.channel.send({ type: 'heartbeat' }), heartbeatMs);
+    setInterval(() => this.beat(), heartbeatMs);
     // Handlers are in: only now may the arbiter speak.
     this.channel.send({ type: 'started' });
+  }
+
+  private beat(): void {
+    this.channel.send({ type: 'heartbeat' });
+    if (this.phase.name !== 'serving') return;
+    for (const share of this.phase.edge.spent()) this.channel.send({ type: 'spent', ...share });
   }
 
   private onMessage(message: ToEdge, handle: unknown): void {
@@ -105,10 +111,11 @@ class EdgeProcess {
         return;
       case 'withdraw': {
         const { workerId } = message;
-        edge.withdraw(workerId);
         // What was sent in this turn goes to the kernel at its end. Told before, the arbiter could
         // ask the worker to drain before the worker has the requests.
-        setImmediate(() => this.channel.send({ type: 'withdrawn', workerId }));
+        edge.withdraw(workerId, () =>
+          setImmediate(() => this.channel.send({ type: 'withdrawn', workerId })),
+        );
         return;
       }
       case 'gone':

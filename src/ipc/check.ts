@@ -75,7 +75,7 @@ const edgeStatus: Check = (value) =>
 
 const fromWorkerShapes: Record<FromWorker['type'], Shape> = {
   started: {},
-  ready: { sockets: socketPaths, protocol, app: text },
+  ready: { sockets: socketPaths, protocol, app: text, retireAfter: count },
   'boot-failed': { exitCode: bootExit, reason: text },
   heartbeat: { inFlight: count, served: count, rssBytes: count },
   stuck: { silentMs: count, stack: text },
@@ -88,6 +88,7 @@ const fromEdgeShapes: Record<FromEdge['type'], Shape> = {
   refused: { reason: text },
   heartbeat: {},
   withdrawn: { workerId: count },
+  spent: { workerId: count, served: count },
   purged: { askId: count, responses: count },
   status: { askId: count, status: edgeStatus },
 };

@@ -19,6 +19,10 @@ export interface WorkerAddress {
   readonly sockets: readonly string[];
   /** Requests each socket may have in flight at a time. */
   readonly capacity: number;
+  /** A program, whose end may cut what is in flight: the edge says 'withdrawn' when nothing is. */
+  readonly leavesWhenIdle: boolean;
+  /** Requests after which the edge says 'spent'; 0 = never: the worker counts them itself. */
+  readonly retireAfter: number;
 }
 
 export type WorkerProtocol = 'link' | 'http';
@@ -72,6 +76,8 @@ export type FromEdge =
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'heartbeat' }
   | { readonly type: 'withdrawn'; readonly workerId: number }
+  /** The worker has had its share of retireAfter from this edge. May come again. */
+  | { readonly type: 'spent'; readonly workerId: number; readonly served: number }
   | { readonly type: 'purged'; readonly askId: number; readonly responses: number }
   | { readonly type: 'status'; readonly askId: number; readonly status: EdgeStatus };
 
@@ -101,14 +107,17 @@ export type FromWorker =
       readonly protocol: WorkerProtocol;
       /** What the app is, for the log. */
       readonly app: string;
+      /** Of WorkerAddress. */
+      readonly retireAfter: number;
     }
   /** The app can't be loaded or the worker can't serve it; the process leaves with `exitCode` (3 or 4). */
   | { readonly type: 'boot-failed'; readonly exitCode: 3 | 4; readonly reason: string }
   /** Sent while the event loop (each thread's) turns; several times in each timeout. */
   | {
       readonly type: 'heartbeat';
-      readonly inFlight: number;
-      readonly served: number;
+      /** null = it can't count them: the edges know. */
+      readonly inFlight: number | null;
+      readonly served: number | null;
       readonly rssBytes: number;
     }
   /** The event loop has not turned for so long. `stack`: the frames it is in, one

@@ -95,7 +95,7 @@ async function boot(config: Config, assignment: WorkerAssignment): Promise<void>
     state = { phase: 'serving', config, log, body, heartbeat };
     // The last thing said: the edge sends requests from here on.
     const { sockets, protocol, app } = body;
-    channel.send({ type: 'ready', sockets, protocol, app });
+    channel.send({ type: 'ready', sockets, protocol, app, retireAfter: 0 });
   } catch (error) {
     failBoot(error);
   }

@@ -22,7 +22,7 @@ export function addressOf(path: string, capacity = 100): WorkerAddress {
   const slot = lastId;
   return {
     ...{ id: lastId, slot, pid: 20_000 + lastId, app: 'app', protocol: 'http', sockets: [path] },
-    capacity,
+    ...{ capacity, leavesWhenIdle: false, retireAfter: 0 },
   };
 }
 

@@ -96,6 +96,8 @@ export function workerFactory(
         protocol: 'link',
         sockets: paths,
         capacity,
+        leavesWhenIdle: false,
+        retireAfter: 0,
       },
       taken: [],
       links: new Set(),

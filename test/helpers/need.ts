@@ -23,6 +23,22 @@ function has(program: string): boolean {
   }
 }
 
+/** For tests with a Python app: Debian's Python, which sees Debian's packages, and these modules in it. */
+export const debianPython = '/usr/bin/python3';
+export function needsPython(...modules: string[]): { skip: string | false } {
+  const missing = modules.filter((module) => {
+    try {
+      execFileSync(debianPython, ['-c', `import ${module}`], { stdio: 'ignore' });
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  if (missing.length === 0) return { skip: false };
+  if (process.env.CI) throw new Error(`CI lacks ${missing.join(', ')}: add the package to .ci/run`);
+  return { skip: `no ${missing.join(', ')} in ${debianPython}` };
+}
+
 /** For tests that start processes as "nobody": takes root, and a program that other users may read; a
  *  clone in a home directory is often closed. */
 export function needsNobody(): { skip: string | false } {

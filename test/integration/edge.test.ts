@@ -241,6 +241,8 @@ test('a POST that never reached its worker goes to another', async (t) => {
     protocol: 'link',
     sockets: [stuck.path],
     capacity: 1,
+    leavesWhenIdle: false,
+    retireAfter: 0,
   });
   await until('link to the stuck worker', () => edge.status().workers.some((it) => it.id === 77));
   const other = await make(echo, { capacity: 1 });
@@ -284,6 +286,8 @@ test('a worker that speaks nonsense is cut off, and its request goes to another'
     protocol: 'link',
     sockets: [nonsense.path],
     capacity: 10,
+    leavesWhenIdle: false,
+    retireAfter: 0,
   });
   const client = ask('GET /', '\r\n');
   const other = await workerFactory(t)(echo);

@@ -90,6 +90,8 @@ async function stage(
     protocol: 'link',
     sockets: [path],
     capacity: 10,
+    leavesWhenIdle: false,
+    retireAfter: 0,
   });
   t.after(() => {
     for (const socket of open) socket.destroy();
@@ -262,7 +264,7 @@ test('a Close is put in after the frame that is under way, and its answer gets t
   const client = begin(scene, 'websocket');
   await client.take('\r\n\r\n');
   await client.take('a'.repeat(10));
-  scene.edge.edge.withdraw(1);
+  scene.edge.edge.withdraw(1, () => {});
   const { socket } = scene.asked[0]!;
   // Told to go, the edge waits for the rest of the frame; what comes after it is the app's no more.
   setTimeout(() => socket.write(Buffer.alloc(290, 'b')), 50);

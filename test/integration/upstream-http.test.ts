@@ -278,7 +278,7 @@ test('a withdrawn worker finishes what it has, and its connections end', async (
   edge.pool.admit(worker.address);
   const client = connect().send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   await until('request', () => answer !== null);
-  edge.withdraw(worker.address.id);
+  edge.withdraw(worker.address.id, () => {});
   answer!();
   assert.equal((await client.response()).body, 'late');
   const count = await new Promise((resolve) =>

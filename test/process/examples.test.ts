@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { debianPython, needsPython } from '../helpers/need.ts';
 import { repositoryRoot, startPortico } from '../helpers/portico.ts';
 
 const examplesDir = join(repositoryRoot, 'examples');
@@ -12,8 +13,10 @@ const names = readdirSync(examplesDir, { withFileTypes: true })
   .map(({ name }) => name);
 
 for (const name of names.filter((name) => name !== 'welcome')) {
-  test(`examples/${name}: page, JSON, form, stream and error`, async (t) => {
-    const { origin } = await startPortico(t, commandOf(name));
+  const need = pythonOf(name);
+  test(`examples/${name}: page, JSON, form, stream and error`, need, async (t) => {
+    const python = need.skip === undefined ? [] : ['--python', debianPython];
+    const { origin } = await startPortico(t, [...python, ...commandOf(name)]);
     const page = await fetch(origin);
     assert.equal(page.headers.get('content-type')?.toLowerCase(), 'text/html; charset=utf-8');
     assert.match(await page.text(), /on Portico<\/h1>/);
@@ -66,10 +69,16 @@ async function getJson(url: string): Promise<Record<string, unknown>> {
   return (await (await fetch(url)).json()) as Record<string, unknown>;
 }
 
+/** What the Python examples need: Debian's Python and its packages. */
+function pythonOf(name: string): { skip?: string | false } {
+  if (name === 'flask') return needsPython('flask', 'gunicorn');
+  return name === 'fastapi' ? needsPython('fastapi', 'uvicorn') : {};
+}
+
 /** The arguments in the example's own header: `… dist/main.js ARGUMENTS`. */
 function commandOf(name: string): string[] {
   const dir = join(examplesDir, name);
-  const file = readdirSync(dir).find((entry) => /^app\.[jt]s$/.test(entry))!;
+  const file = readdirSync(dir).find((entry) => /^app\.(py|[jt]s)$/.test(entry))!;
   const command = /node dist\/main\.js (.+)/.exec(readFileSync(join(dir, file), 'utf8'))?.[1];
   assert.ok(command, `${name} has no command in its header`);
   return command.split(' ');

@@ -74,6 +74,8 @@ const faults: readonly { name: string; found: RegExp; decide: Decide }[] = [
           protocol: 'link',
           sockets: [],
           capacity: 1,
+          leavesWhenIdle: false,
+          retireAfter: 0,
         } as const;
         return [
           action,

@@ -95,7 +95,17 @@ class Life {
     const id = ++this.ids;
     const sockets = Array.from({ length: socketsPerWorker }, (_, index) => `/run/${id}-${index}`);
     this.workers.set(id, new Set(sockets));
-    this.pool.admit({ id, slot: id, pid: id, app: 'app', protocol: 'link', sockets, capacity });
+    this.pool.admit({
+      id,
+      slot: id,
+      pid: id,
+      app: 'app',
+      protocol: 'link',
+      sockets,
+      capacity,
+      leavesWhenIdle: false,
+      retireAfter: 0,
+    });
   }
 
   /** The process ends: its links close and the arbiter says so, in either order. */

@@ -135,7 +135,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
       onEvent({
         kind: 'worker-says',
         id,
-        message: { type: 'ready', sockets, protocol: 'link', app: 'app' },
+        message: { type: 'ready', sockets, protocol: 'link', app: 'app', retireAfter: 0 },
       });
       beat(worker, () => {
         const message = { type: 'heartbeat', inFlight: 0, served: 1, rssBytes: 1 } as const;

@@ -54,6 +54,8 @@ class Bench {
       protocol: 'link',
       sockets: paths,
       capacity,
+      leavesWhenIdle: false,
+      retireAfter: 0,
     });
     for (const link of this.links.slice(before)) link.up();
   }

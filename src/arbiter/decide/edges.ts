@@ -20,6 +20,7 @@ import {
   type Turn,
   tellEdge,
 } from './turn.ts';
+import { workerSpent } from './workers.ts';
 
 export function edgeSpawned(turn: Turn, id: number, pid: number): void {
   const edge = turn.state.edges.find((other) => other.id === id);
@@ -44,6 +45,9 @@ export function edgeSays(turn: Turn, id: number, message: FromEdge): void {
       return;
     case 'withdrawn':
       edgeWithdrew(turn, id, message.workerId);
+      return;
+    case 'spent':
+      workerSpent(turn, message.workerId, message.served);
       return;
     case 'purged':
       edgePurged(turn, id, message.askId, message.responses);

@@ -2,7 +2,7 @@
 
 import type { Config } from '../../config/config.ts';
 import type { Event } from './events.ts';
-import { bootMs, drainGraceMs, edgeBootMs, surge, withdrawMs } from './limits.ts';
+import { bootMs, drainGraceMs, edgeBootMs, surge, withdrawMs, workerDrainMinMs } from './limits.ts';
 import type { EdgeIn, Generation, Leaving, State, WorkerIn } from './state.ts';
 import {
   knowsWorkers,
@@ -34,13 +34,16 @@ export function spawnWorker(turn: Turn, slot: number, generation: Generation): n
   return id;
 }
 
-/** Asks every edge to send nothing more to the worker; it drains when they have all said so. */
+/** Asks every edge to send nothing more to the worker; it drains when they have all said so. Of a program
+ *  they say so when nothing is in flight: the time it has is the same, spent before TERM in place of after. */
 export function withdraw(turn: Turn, worker: WorkerIn<'serving'>, leaves: Leaving): void {
   const { id, slot, generation, pid, bornAtMs, address, beat } = worker;
   const waiting = turn.state.edges.filter(knowsWorkers).map((edge) => edge.id);
+  const { gracefulTimeoutMs } = configOf(turn.state, generation);
+  const withinMs = address.leavesWhenIdle ? gracefulTimeoutMs : withdrawMs;
   const withdrawing: WorkerIn<'withdrawing'> = {
     ...{ id, slot, generation, pid, bornAtMs, address, beat },
-    ...{ phase: 'withdrawing', waiting, deadlineMs: turn.now + withdrawMs, leaves },
+    ...{ phase: 'withdrawing', waiting, deadlineMs: turn.now + withinMs, leaves },
   };
   putWorker(turn, withdrawing);
   for (const edgeId of waiting) tellEdge(turn, edgeId, { type: 'withdraw', workerId: id });
@@ -60,7 +63,11 @@ export function edgeWithdrew(turn: Turn, edgeId: number, workerId: number | null
 
 export function drainWithdrawn(turn: Turn, worker: WorkerIn<'withdrawing'>): void {
   const { gracefulTimeoutMs } = configOf(turn.state, worker.generation);
-  drainWorker(turn, worker, gracefulTimeoutMs, worker.leaves);
+  const leftMs = Math.ceil(worker.deadlineMs - turn.now);
+  const drainMs = worker.address.leavesWhenIdle
+    ? Math.max(workerDrainMinMs, leftMs)
+    : gracefulTimeoutMs;
+  drainWorker(turn, worker, drainMs, worker.leaves);
 }
 
 export function drainWorker(

@@ -15,8 +15,9 @@ export interface Generation {
 /** What a worker last said of itself, and when (monotonic milliseconds). */
 export interface Beat {
   readonly atMs: number;
-  readonly inFlight: number;
-  readonly served: number;
+  /** null = a program that can't count them. */
+  readonly inFlight: number | null;
+  readonly served: number | null;
   readonly rssBytes: number;
   /** The place where it has said since that it is stuck. */
   readonly stuckIn?: string;

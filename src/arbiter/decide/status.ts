@@ -87,12 +87,19 @@ function statusOf(turn: Turn, ask: StatusAsk): Status {
     })),
     workers: [...state.workers]
       .sort((a, b) => a.slot - b.slot || a.id - b.id)
-      .map((worker) => workerReport(state, worker, now)),
+      .map((worker) => workerReport(state, worker, ask, now)),
   };
 }
 
-function workerReport(state: State, worker: Worker, now: number): WorkerReport {
+function workerReport(
+  state: State,
+  worker: Worker,
+  { edges }: StatusAsk,
+  now: number,
+): WorkerReport {
   const beat = 'beat' in worker ? worker.beat : null;
+  const shares = edges.flatMap(({ status }) => status.workers.filter(({ id }) => id === worker.id));
+  const sum = (of: 'inFlight' | 'served') => shares.reduce((total, share) => total + share[of], 0);
   return {
     slot: worker.slot,
     id: worker.id,
@@ -100,8 +107,8 @@ function workerReport(state: State, worker: Worker, now: number): WorkerReport {
     generation: worker.generation,
     phase: worker.phase,
     uptimeMs: now - worker.bornAtMs,
-    inFlight: beat?.inFlight ?? null,
-    served: beat?.served ?? null,
+    inFlight: beat === null ? null : (beat.inFlight ?? sum('inFlight')),
+    served: beat === null ? null : (beat.served ?? sum('served')),
     rssBytes: beat?.rssBytes ?? null,
     failures: backoffOf(state, 'worker', worker.slot).failures,
   };

@@ -1,6 +1,6 @@
 // What happens to workers: what they say, how they end, and the deadlines of each phase of their life.
 
-import { topApp } from '../../config/config.ts';
+import { isProgram, topApp } from '../../config/config.ts';
 import type { FromWorker } from '../../ipc/messages.ts';
 import type { Event } from './events.ts';
 import { bootFailedExitMs, livedLongMs, workerHungMs } from './limits.ts';
@@ -63,13 +63,23 @@ export function workerSays(turn: Turn, id: number, message: FromWorker): void {
       stuck(turn, worker, message);
       return;
     case 'retire':
-      if (worker.phase !== 'serving' || worker.retiring !== null) return;
-      log(turn, 'info', `${nameOf('worker', worker)} is to be replaced: ${message.reason}`);
-      putWorker(turn, { ...worker, retiring: message.reason });
+      retire(turn, worker, message.reason);
       return;
     default:
       unreachable(message);
   }
+}
+
+/** The edge's share of its requests is served. */
+export function workerSpent(turn: Turn, id: number, served: number): void {
+  const worker = turn.state.workers.find((other) => other.id === id);
+  if (worker !== undefined) retire(turn, worker, `served ${served} requests`);
+}
+
+function retire(turn: Turn, worker: Worker, reason: string): void {
+  if (worker.phase !== 'serving' || worker.retiring !== null) return;
+  log(turn, 'info', `${nameOf('worker', worker)} is to be replaced: ${reason}`);
+  putWorker(turn, { ...worker, retiring: reason });
 }
 
 /** Told before the timeout, and perhaps of an event loop that turns again after all. */
@@ -90,19 +100,21 @@ function stuck(
 function becomeReady(
   turn: Turn,
   worker: WorkerIn<'booting'>,
-  { sockets, protocol, app }: Extract<FromWorker, { type: 'ready' }>,
+  { sockets, protocol, app, retireAfter }: Extract<FromWorker, { type: 'ready' }>,
 ): void {
   const { id, slot, generation, bornAtMs } = worker;
   // The edge connects to these paths, as another user perhaps: a worker names its own, or none.
   const base = socketBaseOf(turn.state.self.runtimeDir, id);
+  const { workerConnections, workerClass } = configOf(turn.state, generation);
   const isOwn = (path: string) =>
-    path.startsWith(base) && /^(-\d{1,4})?\.sock$/.test(path.slice(base.length));
+    workerClass === 'command'
+      ? path === `${base}.sock` || /^127\.0\.0\.1:\d{1,5}$/.test(path)
+      : path.startsWith(base) && /^(-\d{1,4})?\.sock$/.test(path.slice(base.length));
   if (worker.pid === null || !sockets.every(isOwn)) {
     killWorker(turn, worker, 'SIGKILL');
     bootFailed(turn, worker, 3, 'it named sockets that are not its own');
     return;
   }
-  const { workerConnections } = configOf(turn.state, generation);
   const address = {
     id,
     slot,
@@ -111,6 +123,8 @@ function becomeReady(
     protocol,
     sockets,
     capacity: Math.max(1, Math.ceil(workerConnections / sockets.length)),
+    leavesWhenIdle: isProgram(workerClass),
+    retireAfter,
   };
   const beat = { atMs: turn.now, inFlight: 0, served: 0, rssBytes: 0 };
   const { pid } = worker;
@@ -236,7 +250,10 @@ function checkWorker(turn: Turn, worker: Worker): void {
         }
         killWorker(turn, worker, 'SIGABRT');
       } else if (worker.phase === 'withdrawing' && now >= worker.deadlineMs) {
-        log(turn, 'warning', `an edge did not withdraw ${name} in time: draining it all the same`);
+        const why = worker.address.leavesWhenIdle
+          ? `${name} still has requests after ${seconds(config.gracefulTimeoutMs)}`
+          : `an edge did not withdraw ${name} in time`;
+        log(turn, 'warning', `${why}: draining it all the same`);
         drainWithdrawn(turn, worker);
       } else if (worker.phase === 'serving') forgiveFailures(turn, worker);
       return;
@@ -268,7 +285,8 @@ function factsOf(worker: Worker, now: number): object | null {
   // Until the first heartbeat it is not known.
   const memory = rssBytes === 0 ? {} : { rssMb: Math.round(rssBytes / 1e6) };
   // Under one name: by now, up to a heartbeat later, the numbers are others.
-  return { lastHeartbeat: { agoMs: Math.round(now - atMs), inFlight, served, ...memory } };
+  const counts = inFlight === null ? {} : { inFlight, served };
+  return { lastHeartbeat: { agoMs: Math.round(now - atMs), ...counts, ...memory } };
 }
 
 function stuckFact({ beat }: WorkerIn<'serving' | 'withdrawing'>): object {

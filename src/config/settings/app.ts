@@ -38,11 +38,14 @@ const app: Setting<AppName | null> = {
   default: null,
   defaultText: 'none',
   help: 'The app: file or package, and the name of its export',
-  doc: 'The argument of the command line. `MODULE` is a file (relative to `chdir`) or a package: ESM, CommonJS or TypeScript. `EXPORT` is a name, or a call with literal arguments: `create("production", 2)`. Without `:EXPORT`, the first of `default`, `app`, `application`, `server`, `handler` is taken. A file that is named like a command (`status`) is written `./status`.',
+  doc: 'The argument of the command line. `MODULE` is a file (relative to `chdir`) or a package: ESM, CommonJS or TypeScript. `EXPORT` is a name, or a call with literal arguments: `create("production", 2)`. Without `:EXPORT`, the first of `default`, `app`, `application`, `server`, `handler` is taken. For `wsgi` and `asgi` it is a Python module and a name in it: `run:app`, `mysite.wsgi`. A file that is named like a command (`status`) is written `./status`.',
   table: '',
   known: 'Gunicorn `wsgi_app`',
   fields: ['module', 'export'],
-  finish: (value) => ({ module: value?.module ?? null, export: value?.export ?? null }),
+  finish: (value, { workerClass, command }) =>
+    workerClass === 'command'
+      ? { module: command?.[0] ?? null, export: null }
+      : { module: value?.module ?? null, export: value?.export ?? null },
 };
 
 export const appSettings: readonly Setting[] = [

@@ -49,24 +49,30 @@ export const processSettings: readonly Setting[] = [
     default: 'auto',
     alsoEnv: { name: 'WEB_CONCURRENCY', read: (value) => value },
     help: 'Worker processes; auto: by the CPUs that may be used',
-    doc: '`auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync`, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too.',
+    doc: '`auto` counts the CPUs that the container may use (its cgroup limit, rounded down, and the CPU affinity), at least 1: one worker each for `async`, 2 × CPUs + 1 for `sync` and for `wsgi` without threads, and for `threads` as many as give a thread to each CPU. `WEB_CONCURRENCY` is read too.',
     known: 'Gunicorn `workers`, nginx `worker_processes`, PM2 `instances`',
     finish: (value, { cpus, workerClass, threads }) => {
       if (value !== 'auto') return value;
-      if (workerClass === 'sync') return Math.min(2 * cpus + 1, workersMax);
-      return Math.min(Math.ceil(cpus / threads), workersMax);
+      const isSingle = workerClass === 'sync' || (workerClass === 'wsgi' && threads === 1);
+      if (isSingle) return Math.min(2 * cpus + 1, workersMax);
+      // Threads of Python share one lock, so a worker keeps no more than one CPU busy.
+      const perWorker = workerClass === 'threads' ? threads : 1;
+      return Math.min(Math.ceil(cpus / perWorker), workersMax);
     },
   }),
   setting('workerClass', {
     group: 'Processes',
     short: '-k',
-    kind: choice(['async', 'sync', 'threads'], {
+    kind: choice(['async', 'sync', 'threads', 'http', 'wsgi', 'asgi', 'command'], {
       placeholder: 'CLASS',
-      aliases: { gthread: 'threads', gevent: 'async', eventlet: 'async', tornado: 'async' },
+      aliases: {
+        ...{ gthread: 'threads', gevent: 'async', eventlet: 'async', tornado: 'async' },
+        'uvicorn.workers.uvicornworker': 'asgi',
+      },
     }),
     default: 'async',
-    help: 'async, sync (one request at a time) or threads',
-    doc: "`async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`.",
+    help: 'async, sync (one request at a time), threads, http, wsgi, asgi or command',
+    doc: "`async` suits almost every Node app. `sync` gives a worker one request at a time, its content read in full before. `threads` runs the app in several threads of one process. Gunicorn's `gthread` is `threads`; `gevent`, `eventlet` and `tornado` are `async`. With `threads` above 1, `sync` (or no class) becomes `threads`. `http` serves a Node app over plain HTTP/1.1, for one that takes `req.socket` apart. `wsgi` and `asgi` run a Python app under a Python server in each slot, `command` any program that serves HTTP: see [Python](python.md) and [Programs](programs.md).",
     known: 'Gunicorn `worker_class`',
     finish: (_, facts) => facts.workerClass,
   }),
@@ -75,6 +81,7 @@ export const processSettings: readonly Setting[] = [
     kind: integer({ min: 1, max: 256 }),
     default: 1,
     help: 'Threads of each worker, each with the app',
+    doc: 'For `wsgi` those of the Python server: as many requests a worker takes at a time.',
     known: 'Gunicorn `threads`',
   }),
   setting('edges', {
@@ -90,9 +97,10 @@ export const processSettings: readonly Setting[] = [
     kind: integer({ min: 1, max: 1_000_000 }),
     default: 1000,
     help: 'Most requests a worker works on at a time',
-    doc: 'Always 1 for `sync`. Further requests wait at the edge, see `queueSize`.',
+    doc: 'Always 1 for `sync`, and as many as `threads` for `wsgi`. Further requests wait at the edge, see `queueSize`.',
     known: 'Gunicorn `worker_connections`, nginx `server … max_conns=`',
-    finish: (value, { workerClass }) => (workerClass === 'sync' ? 1 : value),
+    finish: (value, { workerClass, threads }) =>
+      workerClass === 'sync' ? 1 : workerClass === 'wsgi' ? threads : value,
   }),
   setting('workerScheduling', {
     group: 'Processes',
@@ -125,7 +133,7 @@ export const processSettings: readonly Setting[] = [
     kind: duration({ minMs: 0 }),
     default: 30_000,
     help: 'Kill a worker whose event loop stands still; 0: never',
-    doc: 'It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`.',
+    doc: 'It is the worker that is watched, not the request: a request that waits for a database may take longer, see `responseTimeout`. A program of class `wsgi`, `asgi` or `command` has no event loop that Portico could watch: there it is the time for which its socket takes no connection; Gunicorn is told it as its own.',
     known: 'Gunicorn `timeout`',
   }),
   setting('hangStack', {

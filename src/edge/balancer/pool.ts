@@ -45,6 +45,8 @@ export class Pool {
   private backends: Backend[] = [];
   /** Withdrawn, but with requests in flight: shown in the status. */
   private leaving: Backend[] = [];
+  /** What waits for the last request of a worker that leaves. */
+  private readonly idle = new Map<number, () => void>();
   private turn = 0;
   private sweeper: NodeJS.Timeout | null = null;
   /** Why nobody waits any more. */
@@ -70,9 +72,26 @@ export class Pool {
     return made;
   }
 
-  /** From now on nothing more is sent to the worker; what is in flight finishes. */
-  withdraw(workerId: number): void {
-    for (const backend of this.remove(workerId)) backend.withdraw();
+  /** From now on nothing more is sent to the worker; what is in flight finishes. True: it leaves when it is idle. */
+  withdraw(workerId: number): boolean {
+    const removed = this.remove(workerId);
+    for (const backend of removed) backend.withdraw();
+    return removed.some(({ worker }) => worker.leavesWhenIdle);
+  }
+
+  /** Calls back when nothing is in flight any more on a worker that was withdrawn: at once, if so. */
+  whenIdle(workerId: number, act: () => void): void {
+    if (this.leaving.some((backend) => backend.workerId === workerId)) this.idle.set(workerId, act);
+    else act();
+  }
+
+  /** Workers that have had so many requests as they are to have, by this edge's count. */
+  spent(edges: number): readonly { readonly workerId: number; readonly served: number }[] {
+    return this.backends
+      .filter(
+        ({ worker, served }) => worker.retireAfter > 0 && served * edges >= worker.retireAfter,
+      )
+      .map(({ workerId, served }) => ({ workerId, served }));
   }
 
   /** The worker's process has ended, wanted or not. */
@@ -121,6 +140,10 @@ export class Pool {
   left(backend: Backend): void {
     if (backend.inFlight + backend.upgraded > 0) return;
     this.leaving = this.leaving.filter((other) => other !== backend);
+    const { workerId } = backend;
+    if (this.leaving.some((other) => other.workerId === workerId)) return;
+    this.idle.get(workerId)?.();
+    this.idle.delete(workerId);
   }
 
   /** From now on no request waits for a worker: who does, gives up, as will who comes. Null: they may wait. */

@@ -3,6 +3,7 @@
 import type { WorkerAddress } from '../../ipc/messages.ts';
 import { type ConnectOptions, connectLink } from '../../link/edge-end.ts';
 import type { Link } from '../../link/link.ts';
+import type { HttpAddress } from './dial.ts';
 import { connectHttp } from './http-link.ts';
 
 /** A worker's socket is on this machine: whoever does not accept by then has its queue full. */
@@ -15,7 +16,7 @@ export function connectWorker(options: ConnectOptions, worker: WorkerAddress): L
   if (worker.protocol === 'link') return connectLink(options);
   const { path, onUp, onDown, log } = options;
   return connectHttp({
-    address: { kind: 'unix', path },
+    address: addressOf(path),
     settings: {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       // As on the link: a response may be silent for long.
@@ -30,4 +31,11 @@ export function connectWorker(options: ConnectOptions, worker: WorkerAddress): L
     onDown,
     ...(log === undefined ? {} : { log }),
   });
+}
+
+/** A program that was given a port has no path: "127.0.0.1:PORT". */
+function addressOf(place: string): HttpAddress {
+  if (place.startsWith('/')) return { kind: 'unix', path: place };
+  const [host = '', port] = place.split(':');
+  return { kind: 'tcp', host, port: Number(port), tls: null };
 }
