@@ -178,6 +178,7 @@ export class Upstream {
     const [backend] = this.pool.admit({
       ...{ id, slot: stableNumber(name), pid: 0, app: '', protocol: 'http', sockets: [key] },
       ...{ capacity: settings.maxConnections, name, weight: target.weight },
+      ...{ leavesWhenIdle: false, retireAfter: 0 },
     });
     member.begin(backend!);
     log.debug('an upstream has another address', { upstream: this.name, member: name });
