@@ -45,8 +45,9 @@ export async function checkConfig(
 
   const { bind, faults } = await resolveHosts(config.bind);
   for (const { address, why } of faults) cannot('bind', showBind(address), why);
-  // One port speaks TLS or not.
-  for (const address of repeated(bind.map((it) => showBind({ ...it, tls: false }))))
+  // One port speaks TLS or not; 0 is another one each time.
+  const fixed = bind.filter((it) => it.kind !== 'tcp' || it.port !== 0);
+  for (const address of repeated(fixed.map((it) => showBind({ ...it, tls: false }))))
     cannot('bind', address, 'it is there twice');
   for (const address of bind)
     if (address.kind === 'unix' && Buffer.byteLength(address.path) > socketPathBytesMax)

@@ -28,7 +28,20 @@ export function h2c(
   port: number,
   options?: http2.ClientSessionOptions,
 ): http2.ClientHttp2Session {
-  const session = http2.connect(`http://127.0.0.1:${port}`, options);
+  return open(t, `http://127.0.0.1:${port}`, options);
+}
+
+/** The same over TLS, whatever the certificate. */
+export function h2(t: TestContext, port: number): http2.ClientHttp2Session {
+  return open(t, `https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+}
+
+function open(
+  t: TestContext,
+  origin: string,
+  options?: http2.ClientSessionOptions | http2.SecureClientSessionOptions,
+): http2.ClientHttp2Session {
+  const session = http2.connect(origin, options);
   session.on('error', () => {});
   t.after(() => session.destroy());
   return session;

@@ -6,7 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ask, type Http2Ask, type Http2Response, h2c } from '../helpers/http2-client.ts';
+import { bindBoth, tlsPortOf } from '../helpers/both-binds.ts';
+import { ask, type Http2Ask, type Http2Response, h2, h2c } from '../helpers/http2-client.ts';
 import { needs } from '../helpers/need.ts';
 import { startNginx } from '../helpers/nginx.ts';
 import { repositoryRoot, startPortico, suiteOwner } from '../helpers/portico.ts';
@@ -15,6 +16,8 @@ const fixtures = join(repositoryRoot, 'test/fixtures/parity');
 
 /** Fields whose value, or presence, is each server's own business. */
 const volatileFields = ['date', 'server', 'etag', 'x-request-id', 'connection', 'keep-alive'];
+
+type Transport = 'plain' | 'TLS';
 
 interface Case extends Http2Ask {
   readonly name: string;
@@ -110,46 +113,53 @@ const cases: readonly Case[] = [
 
 describe('HTTP/2 parity with nginx', { ...needs('nginx'), concurrency: false }, () => {
   const suite = suiteOwner();
-  const ports = { portico: 0, nginx: 0 };
+  let ports: Record<Transport, { portico: number; nginx: number }>;
   before(async () => {
     const staticDir = mkdtempSync(join(tmpdir(), 'portico-parity-'));
     writeFileSync(join(staticDir, 'file.txt'), 'a static file\n');
-    suite.after(async () => rmSync(staticDir, { recursive: true }));
-    const settings = [
-      '--workers',
-      '2',
-      '--h2c',
-      '--keep-alive',
-      '60',
-      '--static',
-      `/static=${staticDir}`,
-    ];
-    const app = `${join(fixtures, 'app.mjs')}:app`;
-    const portico = await startPortico(suite, [...settings, '--forwarded-allow-ips', '', app]);
+    const keys = mkdtempSync(join(tmpdir(), 'portico-parity-'));
+    suite.after(async () => {
+      for (const dir of [staticDir, keys]) rmSync(dir, { recursive: true });
+    });
+    const portico = await startPortico(suite, [
+      ...['--workers', '2', '--h2c', '--keep-alive', '60', '--static', `/static=${staticDir}`],
+      ...['--forwarded-allow-ips', '', ...(await bindBoth(keys))],
+      `${join(fixtures, 'app.mjs')}:app`,
+    ]);
     const nginx = await startNginx(suite, staticDir);
-    ports.portico = portico.port;
-    ports.nginx = nginx.h2c;
+    ports = {
+      plain: { portico: portico.port, nginx: nginx.h2c },
+      TLS: { portico: tlsPortOf(portico), nginx: nginx.tlsPort },
+    };
   });
   after(() => suite.end());
 
-  for (const one of cases) {
-    test(one.name, async (t) => {
-      // Named alike for both: each has a port of its own.
-      const headers = { ':authority': 'shop.example', ...one.headers };
-      const [own, other] = await Promise.all([
-        ask(h2c(t, ports.portico), one.path, { ...one, headers }),
-        ask(h2c(t, ports.nginx), one.path, { ...one, headers }),
-      ]);
-      const [status, nginxStatus] = one.differs ?? [own.status, own.status];
-      assert.deepEqual([own.status, other.status], [status, nginxStatus]);
-      if (status !== nginxStatus) return;
-      const except = one.except ?? [];
-      assert.deepEqual(fieldsOf(own, except), fieldsOf(other, except));
-      assert.equal(own.resetCode, other.resetCode);
-      if (!except.includes('body')) assert.deepEqual(seen(own, except), seen(other, except));
-    });
-  }
+  for (const transport of ['plain', 'TLS'] as const)
+    for (const one of cases)
+      test(`${transport}: ${one.name}`, async (t) => {
+        const { portico, nginx } = ports[transport];
+        const open = transport === 'plain' ? h2c : h2;
+        // Named alike for both: each has a port of its own.
+        const headers = { ':authority': 'shop.example', ...one.headers };
+        compare(
+          one,
+          ...(await Promise.all([
+            ask(open(t, portico), one.path, { ...one, headers }),
+            ask(open(t, nginx), one.path, { ...one, headers }),
+          ])),
+        );
+      });
 });
+
+function compare(one: Case, own: Http2Response, other: Http2Response): void {
+  const [status, nginxStatus] = one.differs ?? [own.status, own.status];
+  assert.deepEqual([own.status, other.status], [status, nginxStatus]);
+  if (status !== nginxStatus) return;
+  const except = one.except ?? [];
+  assert.deepEqual(fieldsOf(own, except), fieldsOf(other, except));
+  assert.equal(own.resetCode, other.resetCode);
+  if (!except.includes('body')) assert.deepEqual(seen(own, except), seen(other, except));
+}
 
 function fieldsOf({ headers, body }: Http2Response, except: readonly string[]) {
   // An echo of what differs has another length.

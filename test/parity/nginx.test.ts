@@ -3,11 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
+import { bindBoth, tlsPortOf } from '../helpers/both-binds.ts';
 import { needs } from '../helpers/need.ts';
 import { startNginx } from '../helpers/nginx.ts';
 import { repositoryRoot, startPortico, suiteOwner } from '../helpers/portico.ts';
@@ -25,6 +27,8 @@ const volatileFields = new Set([
   'connection',
   'keep-alive',
 ]);
+
+type Transport = 'plain' | 'TLS';
 
 interface Case {
   readonly name: string;
@@ -299,7 +303,7 @@ const cases: readonly Case[] = [
 ];
 
 describe('parity with nginx', needs('nginx'), () => {
-  let ports: { portico: number; nginx: number };
+  let ports: Record<Transport, { portico: number; nginx: number }>;
 
   const suite = suiteOwner();
   after(() => suite.end());
@@ -316,9 +320,14 @@ describe('parity with nginx', needs('nginx'), () => {
     writeFileSync(config, JSON.stringify({ chdir: repositoryRoot, static: mounts }));
     const portico = await startPortico(suite, [
       ...['--workers', '2', '--forwarded-allow-ips', '10.0.0.1', '--config', config],
+      ...(await bindBoth(dir)),
       `${join(fixtures, 'app.mjs')}:app`,
     ]);
-    ports = { portico: portico.port, nginx: (await startNginx(suite, staticDir)).port };
+    const nginx = await startNginx(suite, staticDir);
+    ports = {
+      plain: { portico: portico.port, nginx: nginx.port },
+      TLS: { portico: tlsPortOf(portico), nginx: nginx.tlsPort },
+    };
   });
 
   test('each difference on the list is that of a case', () => {
@@ -329,27 +338,33 @@ describe('parity with nginx', needs('nginx'), () => {
     );
   });
 
-  for (const item of cases) {
-    test(item.name, async () => {
-      const ours = await ask(ports.portico, item.send);
-      const theirs = await ask(ports.nginx, item.send);
-      const known = differences[item.name];
-      if (known && 'portico' in known) {
-        const { portico, nginx } = known;
-        assert.deepEqual({ portico: ours.status, nginx: theirs.status }, { portico, nginx });
-        return;
-      }
-      assert.equal(ours.status, theirs.status, `${ours.text}\n--- nginx\n${theirs.text}`);
-      // An error page is each server's own.
-      if (theirs.status >= 400 && /nginx/.test(theirs.body)) return;
-      const fields = known && 'fields' in known ? known.fields : [];
-      assert.deepEqual(comparable(ours, fields), comparable(theirs, fields));
-      const seen = known && 'seen' in known ? known.seen : [];
-      if (theirs.status < 300)
-        assert.deepEqual(seenByApp(ours.body, seen), seenByApp(theirs.body, seen));
-    });
-  }
+  for (const transport of ['plain', 'TLS'] as const)
+    for (const item of cases)
+      test(`${transport}: ${item.name}`, async () => {
+        const { portico, nginx } = ports[transport];
+        compare(
+          differences[item.name],
+          await ask(transport, portico, item.send),
+          await ask(transport, nginx, item.send),
+        );
+      });
 });
+
+function compare(known: Difference | undefined, ours: Answer, theirs: Answer): void {
+  if (known && 'portico' in known) {
+    const { portico, nginx } = known;
+    assert.deepEqual({ portico: ours.status, nginx: theirs.status }, { portico, nginx });
+    return;
+  }
+  assert.equal(ours.status, theirs.status, `${ours.text}\n--- nginx\n${theirs.text}`);
+  // An error page is each server's own.
+  if (theirs.status >= 400 && /nginx/.test(theirs.body)) return;
+  const fields = known && 'fields' in known ? known.fields : [];
+  assert.deepEqual(comparable(ours, fields), comparable(theirs, fields));
+  const seen = known && 'seen' in known ? known.seen : [];
+  if (theirs.status < 300)
+    assert.deepEqual(seenByApp(ours.body, seen), seenByApp(theirs.body, seen));
+}
 
 interface Answer {
   readonly status: number;
@@ -359,10 +374,15 @@ interface Answer {
 }
 
 /** Sends bytes and reads one answer, or what came in 1.5 s after which the server said nothing more. */
-function ask(port: number, bytes: string): Promise<Answer> {
+function ask(transport: Transport, port: number, bytes: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const head = bytes.startsWith('HEAD ');
-    const socket = connect(port, '127.0.0.1', () => socket.write(Buffer.from(bytes, 'latin1')));
+    const where = { port, host: '127.0.0.1' };
+    const begin = () => socket.write(Buffer.from(bytes, 'latin1'));
+    const socket: Socket =
+      transport === 'plain'
+        ? connect(where, begin)
+        : connectTls({ ...where, rejectUnauthorized: false }, begin);
     let text = '';
     const finish = () => {
       clearTimeout(timer);
