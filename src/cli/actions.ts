@@ -18,6 +18,11 @@ export const actions = [
     help: 'Print each setting and where it came from',
   },
   {
+    name: 'self-test',
+    flags: ['--self-test'],
+    help: 'Start on a private socket, ask for the app and the files, report',
+  },
+  {
     name: 'json',
     flags: ['--json'],
     help: 'With --print-config, status, routes and cert: print JSON',

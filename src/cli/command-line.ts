@@ -1,11 +1,23 @@
 // The command line: argv to one command. Each command's code is loaded when it is needed.
 
+import { isInside } from '../executable/inside.ts';
 import { ownVersion } from '../telemetry/version.ts';
 import { asks, type Invocation, parseInvocation } from './invocation.ts';
+import { reportProblems } from './report.ts';
 import { takeHeaders } from './routes/request.ts';
+import { startDirectory } from './start-directory.ts';
 
 /** Runs the command to its end and returns the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  // Before the flags are read: it has some of its own.
+  if (argv[0] === 'build' && !argv.includes('--help') && !argv.includes('-h')) {
+    if (isInside) {
+      reportProblems(['An executable builds no other: use portico from its npm package']);
+      return 1;
+    }
+    const { build } = await import('./build/build.ts');
+    return build(argv.slice(1), startDirectory(process.env));
+  }
   const { headers, rest } = argv[0] === 'routes' ? takeHeaders(argv) : { headers: [], rest: argv };
   const invocation = parseInvocation(rest);
   const { flags } = invocation;
@@ -22,6 +34,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   if (invocation.command === 'precompress') {
     const { precompress } = await import('./precompress/precompress.ts');
     return precompress(invocation);
+  }
+  if (invocation.command === 'build') {
+    reportProblems(['portico build: "build" comes first, before all flags']);
+    return 1;
   }
   if (invocation.command === 'cert') {
     const { runCert } = await import('./cert/cert.ts');

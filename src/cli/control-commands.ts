@@ -23,7 +23,10 @@ import { statusText } from './status-text.ts';
 
 type CommandInvocation = Exclude<Invocation, { command: 'run' }>;
 type ControlInvocation = CommandInvocation & {
-  readonly command: Exclude<CommandInvocation['command'], 'precompress' | 'cert' | 'routes'>;
+  readonly command: Exclude<
+    CommandInvocation['command'],
+    'precompress' | 'cert' | 'routes' | 'build'
+  >;
 };
 
 /** After its answer to `stop` the arbiter only closes what it has: milliseconds. */

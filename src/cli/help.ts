@@ -15,6 +15,7 @@ requests over Unix sockets to a pool of worker processes that run the app.
 const usage = `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | health | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
+       portico build [OPTIONS] MODULE[:EXPORT] -o FILE
        portico routes | routes test [METHOD] URL [-H 'NAME: VALUE']
        portico cert dev | inspect FILE | inspect HOST:PORT
 `;
@@ -57,6 +58,8 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
     "portico routes [--json]\nportico routes test [METHOD] URL [-H 'NAME: VALUE']... [--json]\n\nPrints the routes of the config file (-c FILE, or as a start finds it), in order.\ntest: which of them would take the request, what would become of it, and why those before it do not.\n",
   scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
   cert: 'portico cert dev [--json]\nportico cert inspect FILE [KEYFILE] [--json]\nportico cert inspect HOST:PORT [NAME] [--json]\n\ndev: where the CA of --tls dev is, and how to trust it on each system.\ninspect: what a certificate file (PEM, DER, PKCS#12) holds or a server sends, in plain words, and what a\nbrowser would object to. KEYFILE: whether the key fits. NAME: the one to ask the server for. The passphrase\nof a key or PKCS#12 file is PORTICO_KEYFILE_PASSWORD. The exit code is 1 where nothing could be read.\n',
+  build:
+    'portico build [OPTIONS] MODULE[:EXPORT] [-o FILE] [--node PATH|VERSION] [--target OS-CPU]\n              [--external PACKAGE]... [--include PATH]...\n\nMakes one executable of Node, Portico, the app, its static directories and its settings. It runs where\nno Node is installed, and takes the same flags, environment and signals as portico. OPTIONS are settings\n(--workers 2, --static /=public, --config FILE): its defaults. Needs esbuild and postject in the project.\n\n--output, -o  the file to write; else the name of the project.\n--node        the Node to build with: the path of a binary, or a version, which npm gets; else this one.\n--target      linux-x64, linux-arm64, darwin-x64 or darwin-arm64; else this machine.\n--external    a package that is not bundled but carried along as it is.\n--include     a file or directory that the app reads, at the same place beside it.\n',
   precompress:
     'portico precompress DIR...\n\nMakes .br, .zst (where this Node has zstd) and .gz siblings of the text files below DIR, as small as\nthey get; static mounts then send them. What is up to date is left alone, and nothing is removed.\nThe exit code is 1 when a file could not be read or written.\n',
 };
@@ -68,7 +71,12 @@ start (--config FILE, --chdir DIR). Where they name neither, it is the only one 
 `;
 
 export function helpText(command: Invocation['command']): string {
-  if (command === 'precompress' || command === 'cert' || command === 'routes')
+  if (
+    command === 'precompress' ||
+    command === 'cert' ||
+    command === 'routes' ||
+    command === 'build'
+  )
     return `Usage: ${commandHelp[command]}`;
   if (command !== 'run') return `Usage: ${commandHelp[command]}${instanceHelp}`;
   const sections = groups.map((group) => {

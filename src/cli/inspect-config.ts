@@ -4,6 +4,7 @@ import { hideSecrets } from '../config/assignment.ts';
 import type { Config } from '../config/config.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
+import { carriedFor } from './carried.ts';
 import { asks, type Invocation } from './invocation.ts';
 import { misspeltCommand } from './misspelt-command.ts';
 import { onTerminal } from './on-terminal.ts';
@@ -45,7 +46,10 @@ async function checkApp(config: Config): Promise<string> {
   if (config.module === null && config.static.length + config.routes.length > 0)
     return 'portico: configuration ok\n';
   if (config.module === null) fail(['No app: name it as MODULE[:EXPORT], such as app.js:app'], 1);
+  const carried = carriedFor(config);
+  if (!carried.ok) fail([carried.problem], 1);
   const tried = await tryApp(config);
+  carried.remove();
   if (!tried.ok) fail([tried.problem], tried.exitCode);
   return `portico: configuration ok, the app loads: ${tried.app}\n`;
 }

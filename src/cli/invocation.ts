@@ -14,6 +14,7 @@ export const commandNames = [
   'scale',
   'purge',
   'precompress',
+  'build',
   'cert',
   'routes',
 ] as const;

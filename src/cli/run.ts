@@ -6,14 +6,16 @@ import { loadConfig } from '../config/load.ts';
 import { type LoadInput, runsCode } from '../config/sources.ts';
 import { openLog } from '../telemetry/log.ts';
 import { ownVersion } from '../telemetry/version.ts';
+import { carriedFor } from './carried.ts';
 import { type DevCertificates, devCertificates } from './dev-certificate.ts';
 import { usageText } from './help.ts';
-import type { Invocation } from './invocation.ts';
+import { asks, type Invocation } from './invocation.ts';
 import { type LoadedApart, loadApart } from './load-apart.ts';
 import { misspeltCommand } from './misspelt-command.ts';
 import { nodeVersionWarning } from './node-version.ts';
 import { onTerminal } from './on-terminal.ts';
 import { reportProblems } from './report.ts';
+import { selfTest } from './self-test.ts';
 import { withStandIn } from './stand-in.ts';
 import { startDirectory } from './start-directory.ts';
 
@@ -48,11 +50,19 @@ export async function runServer(
     reportProblems(complete.problems);
     return 1;
   }
-  const code = await runArbiter({
-    config: complete.config,
-    loadConfig: () => loadAgain(argv, cwd, dev),
-    version: ownVersion(),
-  });
+  const carried = carriedFor(complete.config);
+  if (!carried.ok) {
+    reportProblems([carried.problem]);
+    return 1;
+  }
+  const code = asks(invocation.flags, 'self-test')
+    ? await selfTest(complete.config)
+    : await runArbiter({
+        config: complete.config,
+        loadConfig: () => loadAgain(argv, cwd, dev),
+        version: ownVersion(),
+      });
+  carried.remove();
   // All is closed and logged: a handle that was forgotten must not keep a service from stopping.
   process.exit(code);
 }

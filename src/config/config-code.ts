@@ -7,9 +7,13 @@ import { FileFault } from './file-value.ts';
 
 /** The user's object of settings. Throws what the file throws. */
 export async function runConfigCode(path: string): Promise<unknown> {
-  let exported = exportOf(await importCode(path));
-  if (typeof exported === 'function') exported = await exported();
-  return exported;
+  return settingsOf(await importCode(path));
+}
+
+/** The settings that such a file has exported. */
+export async function settingsOf(namespace: unknown): Promise<unknown> {
+  const exported = exportOf(namespace);
+  return typeof exported === 'function' ? exported() : exported;
 }
 
 async function importCode(path: string): Promise<unknown> {

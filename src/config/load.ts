@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { withBuiltApp } from './built-app.ts';
 import { checkConfig } from './checks.ts';
 import type { Config } from './config.ts';
 import { usableCpus } from './cpus.ts';
@@ -39,7 +40,7 @@ export async function loadConfig(
   problems.push(...checked.problems);
   if (problems.length > 0) return { ok: false, problems };
   const { warnings } = checked;
-  return { ok: true, config: deepFreeze(checked.config), settled, warnings };
+  return { ok: true, config: deepFreeze(withBuiltApp(checked.config)), settled, warnings };
 }
 
 function readText(path: string): string | null {

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import { type Assignment, quote } from './assignment.ts';
+import { builtApp, builtAssignments } from './built-app.ts';
 import { type ConfigFile, findConfigFile, isCode, readConfigFile } from './config-file.ts';
 import { nearest } from './did-you-mean.ts';
 import { type Environment, readEnvironment } from './environment.ts';
@@ -33,6 +34,7 @@ export interface Sources {
 export async function readSources(input: LoadInput): Promise<Sources> {
   const { assignments, problems } = gather(input);
   const fileProblems: string[] = [];
+  const built = await readBuilt(fileProblems);
   const found = locate(assignments, input.cwd);
   let file: ConfigFile | null = null;
   if ('problem' in found) fileProblems.push(found.problem);
@@ -43,15 +45,26 @@ export async function readSources(input: LoadInput): Promise<Sources> {
   }
   const fromFile = file === null ? [] : fileAssignments(file, fileProblems);
   return {
-    assignments: [...fromFile, ...assignments],
+    assignments: [...built, ...fromFile, ...assignments],
     file: file?.path ?? null,
     problems,
     fileProblems,
   };
 }
 
+/** What `portico build` has put into this executable. */
+async function readBuilt(problems: string[]): Promise<Assignment[]> {
+  try {
+    return await builtAssignments();
+  } catch (error) {
+    problems.push(`Cannot use the settings in the executable: ${(error as Error).message}`);
+    return [];
+  }
+}
+
 /** Whether loading would run code of the user's, which must not happen in the arbiter's process. */
 export function runsCode(input: LoadInput): boolean {
+  if (builtApp?.hasConfigCode) return true;
   const found = locate(gather(input).assignments, input.cwd);
   return 'path' in found && found.path !== null && isCode(found.path);
 }
@@ -67,15 +80,19 @@ export function gather({ flags, app, env, cwd: _ }: LoadInput): {
     app === null
       ? []
       : [{ key: 'app', raw: app, origin: { from: 'command line', label: 'the command line' } }];
-  return {
-    assignments: [
-      ...environment.assignments,
-      ...inCommandArgs.assignments,
-      ...flags.assignments,
-      ...argument,
-    ],
-    problems: [...environment.problems, ...inCommandArgs.problems, ...flags.problems],
-  };
+  const assignments = [
+    ...environment.assignments,
+    ...inCommandArgs.assignments,
+    ...flags.assignments,
+    ...argument,
+  ];
+  const problems = [...environment.problems, ...inCommandArgs.problems, ...flags.problems];
+  const other = builtApp === null ? undefined : assignments.find(({ key }) => key === 'app');
+  if (other !== undefined)
+    problems.push(
+      `Cannot use app ${quote(other.raw)} (from ${other.origin.label}): this executable has its app in it`,
+    );
+  return { assignments, problems };
 }
 
 /** PORTICO_CMD_ARGS counts as the beginning of the command line, as GUNICORN_CMD_ARGS does. */
@@ -109,6 +126,8 @@ function locate(assignments: readonly Assignment[], cwd: string) {
   };
   const named = last('config');
   if (named === 'none') return { path: null };
+  // An executable is whole: what lies about where it was started is not meant for it.
+  if (named === null && builtApp !== null) return { path: null };
   return findConfigFile({ named, cwd, dir: resolve(cwd, last('chdir') ?? '.') });
 }
 

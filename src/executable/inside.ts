@@ -25,6 +25,12 @@ export function insideText(name: string): string | null {
   return has(name) ? getAsset(name, 'utf8') : null;
 }
 
+/** A view of the part, in the memory where the kernel has mapped the executable: no copy is made, and
+ *  writing to it would end the process. */
+export function insideBytes(name: string): Buffer | null {
+  return has(name) ? Buffer.from(getRawAsset(name) as ArrayBuffer) : null;
+}
+
 function has(name: string): boolean {
   if (!isSea()) return false;
   try {

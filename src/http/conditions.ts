@@ -18,8 +18,8 @@ export interface Asked {
 export interface Validators {
   /** With its quotes, and W/ where it is weak. */
   readonly etag: string;
-  /** IMF-fixdate. */
-  readonly lastModified: string;
+  /** IMF-fixdate; null where nobody knows: then no date is one that fits. */
+  readonly lastModified: string | null;
 }
 
 export type Verdict = 'send' | 'not-modified' | 'failed';
@@ -77,14 +77,14 @@ export function evaluate(asked: Asked, validators: Validators): Verdict {
     if (!matchesStrongly(ifMatch, validators.etag)) return 'failed';
   } else if (ifUnmodifiedSince !== undefined) {
     const since = parseHttpDate(ifUnmodifiedSince);
-    if (since !== null && Date.parse(validators.lastModified) > since) return 'failed';
+    if (since !== null && Date.parse(validators.lastModified ?? '') > since) return 'failed';
   }
   if (ifNoneMatch !== undefined)
     return matchesWeakly(ifNoneMatch, validators.etag) ? 'not-modified' : 'send';
   if (ifModifiedSince !== undefined) {
     if (ifModifiedSince === validators.lastModified) return 'not-modified';
     const since = parseHttpDate(ifModifiedSince);
-    if (since !== null && Date.parse(validators.lastModified) <= since) return 'not-modified';
+    if (since !== null && Date.parse(validators.lastModified ?? '') <= since) return 'not-modified';
   }
   return 'send';
 }

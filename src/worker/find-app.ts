@@ -2,12 +2,14 @@
 // on which it calls listen() itself.
 
 import type { Server } from 'node:http';
+import { builtApp } from '../config/built-app.ts';
 import type { Config } from '../config/config.ts';
 import { locateModule } from '../config/module-file.ts';
 import { welcomeModule } from '../executable/own-modules.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type App, adaptApp, callFactory, describeValue, expectedApps } from './adapt-app.ts';
 import { BootError, describeError } from './boot-error.ts';
+import { loadBuiltApp } from './built-app.ts';
 import type { Capture } from './listen-capture.ts';
 import { type LoadedModule, loadModule } from './load-app.ts';
 import {
@@ -30,7 +32,7 @@ export interface FindOptions {
 
 /** Loads the module and finds its app; throws a BootError with what the operator needs to know. */
 export async function findApp(options: FindOptions): Promise<App> {
-  const { config, capture, cacheDir, log } = options;
+  const { config, capture, log } = options;
   if (config.module === null)
     throw new BootError(4, 'No MODULE is given: there is no app to load.');
   if (config.module === welcomeModule) {
@@ -38,11 +40,10 @@ export async function findApp(options: FindOptions): Promise<App> {
     return (await adaptApp(welcome))!;
   }
   const spec = config.export === null ? null : parseExport(config.export);
-  const located = locateModule(config.module, config.chdir);
-  if ('problem' in located) throw new BootError(4, located.problem);
-  const { file } = located;
-  process.argv[1] = file;
-  const module = await loadModule({ file, cacheDir });
+  const module =
+    config.module === builtApp?.app?.module
+      ? await loadBuiltApp()
+      : await load(config.module, options);
   if (spec !== null) return namedApp(module, spec);
   // What the app listens with is the whole of it: it may have wrapped what it exports.
   const listening = capture.current() ?? (await usualApp(module));
@@ -50,6 +51,14 @@ export async function findApp(options: FindOptions): Promise<App> {
   log.debug('the module exports no app: waiting until it listens');
   options.onWaiting(nothingFound(module));
   return serverApp(await capture.listening);
+}
+
+async function load(name: string, { config, cacheDir }: FindOptions): Promise<LoadedModule> {
+  const located = locateModule(name, config.chdir);
+  if ('problem' in located) throw new BootError(4, located.problem);
+  const { file } = located;
+  process.argv[1] = file;
+  return loadModule({ file, cacheDir });
 }
 
 function nothingFound(module: LoadedModule): BootError {

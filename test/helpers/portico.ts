@@ -1,9 +1,9 @@
 // Starts the whole program, as a user would, and stops it when the test is over.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 export const repositoryRoot = resolve(import.meta.dirname, '../../..');
 
@@ -37,6 +37,10 @@ export interface PorticoOptions {
   readonly cwd?: string;
   /** The config file has a bind. */
   readonly ownBind?: boolean;
+  /** Nothing of our environment reaches it, PATH neither. */
+  readonly bare?: boolean;
+  /** Started as this user. */
+  readonly uid?: number;
   /** Default 20,000. */
   readonly readyMs?: number;
 }
@@ -47,14 +51,40 @@ export async function startPortico(
   args: readonly string[],
   options: PorticoOptions = {},
 ): Promise<PorticoProcess> {
+  const program = [process.execPath, join(repositoryRoot, 'dist/main.js')] as const;
+  return start(t, [...program, ...withBind(args, options)], options);
+}
+
+function withBind(args: readonly string[], options: PorticoOptions): readonly string[] {
   const hasBind = options.ownBind || args.some((arg) => /^(-b|--bind)/.test(arg));
-  const bind = hasBind ? [] : ['--bind', '127.0.0.1:0'];
-  const program = spawnPortico(t, [...bind, ...args], options);
+  return hasBind ? args : ['--bind', '127.0.0.1:0', ...args];
+}
+
+async function start(
+  t: Owner,
+  command: readonly [string, ...string[]],
+  options: PorticoOptions,
+): Promise<PorticoProcess> {
+  const program = spawnProgram(t, command, options);
   const [, url] = await program.logged(/Listening at: (https?:\/\/[^\s,]+)/, {
     deadlineMs: options.readyMs ?? 20_000,
   });
   const { origin, port } = new URL(url as string);
   return { ...program, origin, port: Number(port) };
+}
+
+/** The same for a single executable: alone, in its directory. */
+export function startExecutable(
+  t: Owner,
+  command: readonly [string, ...string[]],
+  options: PorticoOptions = {},
+): Promise<PorticoProcess> {
+  const [file, ...args] = command;
+  return start(t, [file, ...withBind(args, options)], {
+    cwd: dirname(file),
+    bare: true,
+    ...options,
+  });
 }
 
 /** Starts the program and waits for nothing: for starts that fail, and for one-shot commands. */
@@ -70,9 +100,15 @@ export function spawnProgram(
   options: PorticoOptions = {},
 ) {
   const runtimeDir = mkdtempSync(join(tmpdir(), 'portico-test-'));
+  if (options.uid !== undefined) chownSync(runtimeDir, options.uid, options.uid);
   const child = spawn(file, args, {
     cwd: options.cwd ?? repositoryRoot,
-    env: { ...process.env, PORTICO_RUNTIME_DIR: join(runtimeDir, 'run'), ...options.env },
+    env: {
+      ...(options.bare ? {} : process.env),
+      PORTICO_RUNTIME_DIR: join(runtimeDir, 'run'),
+      ...options.env,
+    },
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';

@@ -18,6 +18,8 @@ test('the command line', tests, async (t) => {
       stderr: `Usage: portico [OPTIONS] MODULE[:EXPORT]
        portico status | health | reload | stop | scale N | purge URL...   [-c FILE | --pid FILE]
        portico precompress DIR...
+       portico build [OPTIONS] MODULE[:EXPORT] -o FILE
+       portico routes | routes test [METHOD] URL [-H 'NAME: VALUE']
        portico cert dev | inspect FILE | inspect HOST:PORT
 
 Serve an app:  portico app.js:app

@@ -10,7 +10,7 @@ import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { ignoreContent } from '../own-answer.ts';
 import type { HotFile, Loaded } from './hot-cache.ts';
-import { openChecked } from './open-checked.ts';
+import { NO_FILE, openChecked } from './open-checked.ts';
 import type { Described, Representation } from './representation.ts';
 import { streamFile } from './stream.ts';
 
@@ -88,7 +88,8 @@ async function stream(
   { head, pieces }: { head: PreparedHead; pieces: readonly (string | ByteRange)[] },
 ): Promise<Answered> {
   const { file } = representation;
-  const fd = await openChecked(file);
+  // All of it is in memory where it is inside the executable: there is nothing to open.
+  const fd = file.inside === undefined ? await openChecked(file) : NO_FILE;
   if (fd === null) return 'changed';
   respond(exchange, head);
   streamFile(exchange, { fd, file, blocks }, pieces);

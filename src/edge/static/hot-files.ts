@@ -4,6 +4,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { StaticMount } from '../../config/config.ts';
 import { type BlockStore, HotCache, type HotFile, type Loaded } from './hot-cache.ts';
+import { blocksInside, isInsideDir } from './inside.ts';
 import { readChecked } from './open-checked.ts';
 import { type Described, type Representation, sameDescribed, sourceOf } from './representation.ts';
 import { Watches } from './watches.ts';
@@ -143,6 +144,7 @@ export class HotFiles {
     // Before it is read: of what changes from here on the watch will tell.
     const isWatched =
       !this.isOff &&
+      file.inside === undefined &&
       file.root === state.root &&
       isWithoutLinks(described, segments) &&
       this.watches.cover(file.root, dirname(join(file.root, file.path)));
@@ -152,7 +154,7 @@ export class HotFiles {
     for (const representation of [described.plain, ...described.coded]) {
       const content = await contentOf(representation, smallBytesMax);
       if (content === 'changed') return null;
-      bytes += content?.length ?? 0;
+      if (representation.file.inside === undefined) bytes += content?.length ?? 0;
       const blocks = content === null ? this.blocksOf(representation, () => hot) : null;
       all.push({ representation, content, blocks });
     }
@@ -175,6 +177,7 @@ export class HotFiles {
 
   /** Where the parts of a large file are kept; null where they would push out too much else. */
   private blocksOf({ file }: Representation, owner: () => HotFile): BlockStore | null {
+    if (file.inside !== undefined) return blocksInside(file.inside);
     if (this.isOff || !this.cache.mayHold(file.stats.size)) return null;
     const blocks: Buffer[] = [];
     return {
@@ -192,6 +195,11 @@ export class HotFiles {
     const state = this.states.get(mount)!;
     const nowMs = performance.now();
     if (nowMs - state.checkedMs < BELIEVED_MS) return state.root;
+    if (isInsideDir(mount.dir)) {
+      state.checkedMs = nowMs;
+      state.root = mount.dir;
+      return mount.dir;
+    }
     let root = '';
     let identity = '';
     try {
@@ -272,5 +280,6 @@ async function contentOf(
   bytesMax: number,
 ): Promise<Buffer | null | 'changed'> {
   if (file.stats.size > bytesMax) return null;
+  if (file.inside !== undefined) return file.inside.content;
   return (await readChecked(file)) ?? 'changed';
 }

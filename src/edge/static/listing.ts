@@ -3,11 +3,13 @@
 import type { Dirent } from 'node:fs';
 import { lstat, opendir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { StaticMount } from '../../config/config.ts';
 import type { Exchange, Fields } from '../../http/exchange.ts';
 import { fieldValues } from '../../http/fields.ts';
 import { escapeHtml } from '../../http/html.ts';
 import { preferredText } from '../../http/prefers.ts';
 import { ignoreContent } from '../own-answer.ts';
+import { isInsideDir, locateInside, namesInside } from './inside.ts';
 import { locate } from './locate.ts';
 import type { NamedPath } from './mounts.ts';
 
@@ -61,6 +63,7 @@ function without(headers: readonly string[], fields: Fields): Fields {
 
 async function entriesOf({ mount, segments }: NamedPath) {
   const path = segments ?? [];
+  if (isInsideDir(mount.dir)) return { entries: entriesInside(mount, path), isCut: false };
   // Free of links: what leads out of the mount is not listed.
   const real = await realpath(join(await realpath(mount.dir), ...path));
   const found: Dirent[] = [];
@@ -79,6 +82,19 @@ async function entriesOf({ mount, segments }: NamedPath) {
     for (const entry of await Promise.all(looks)) if (entry !== null) entries.push(entry);
   }
   return { entries: entries.sort(byKindAndName), isCut };
+}
+
+/** There are no times inside an executable. */
+function entriesInside(mount: StaticMount, path: readonly string[]): Entry[] {
+  return namesInside(mount.dir, path)
+    .filter(({ name }) => isListed(name, mount.dotfiles === 'allow'))
+    .map(({ name, isDirectory }): Entry => {
+      if (isDirectory) return { name, type: 'directory', mtime: '' };
+      const located = locateInside(mount.dir, [...path, name]);
+      const size = located.kind === 'file' ? located.stats.size : 0;
+      return { name, type: 'file', mtime: '', size };
+    })
+    .sort(byKindAndName);
 }
 
 /** What can't be asked for is not shown: hidden names, names that are no UTF-8 or hold a backslash. */
@@ -104,10 +120,10 @@ async function look(
 
 function described(
   name: string,
-  stats: { readonly size: number; readonly mtime: Date },
+  stats: { readonly size: number; readonly mtimeMs: number },
   type: Entry['type'],
 ): Entry {
-  const mtime = new Date(Math.floor(stats.mtime.getTime() / 1000) * 1000);
+  const mtime = new Date(Math.floor(stats.mtimeMs / 1000) * 1000);
   const base = { name, type, mtime: mtime.toISOString().replace('.000', '') };
   return type === 'file' ? { ...base, size: stats.size } : base;
 }

@@ -1,12 +1,29 @@
 // From the segments of a request path to a file that is really inside the mount's directory.
 
-import { lstatSync, type Stats } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { type InsideFile, isInsideDir, locateInside } from './inside.ts';
+
+/** What tells a file from another, and from what it was before. */
+export interface FileStats {
+  readonly dev: number;
+  readonly ino: number;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
 
 export type Located =
   /** `path`: relative to `root`, both free of symbolic links when they were looked at. */
-  | { readonly kind: 'file'; readonly root: string; readonly path: string; readonly stats: Stats }
+  | {
+      readonly kind: 'file';
+      readonly root: string;
+      readonly path: string;
+      readonly stats: FileStats;
+      /** Where it is inside the executable. */
+      readonly inside?: InsideFile;
+    }
   | { readonly kind: 'directory' }
   | { readonly kind: 'missing' }
   /** Something is there that is not for serving; for the log, the client sees it as missing. */
@@ -23,6 +40,7 @@ export async function locate(
   segments: readonly string[],
   knownRoot = '',
 ): Promise<Located> {
+  if (isInsideDir(dir)) return locateInside(dir, segments);
   try {
     const root = knownRoot === '' ? await realpath(dir) : knownRoot;
     const real = await realpath(join(root, ...segments));

@@ -80,7 +80,10 @@ export function isUnchanged(stats: Stats, file: LocatedFile): boolean {
   return stats.isFile() && sameStats(stats, file.stats);
 }
 
+/** In place of a descriptor where none is needed. */
+export const NO_FILE = -1;
+
 /** Nothing hangs on how it ends: nothing was written. */
 export function closeFile(fd: number): void {
-  close(fd, () => {});
+  if (fd !== NO_FILE) close(fd, () => {});
 }

@@ -8,7 +8,7 @@ import type { Validators } from '../../http/conditions.ts';
 import type { Fields } from '../../http/exchange.ts';
 import { type PreparedHead, prepareHead } from '../../http/prepared-head.ts';
 import { isFingerprinted } from './fingerprint.ts';
-import { type Located, locate } from './locate.ts';
+import { type FileStats, type Located, locate } from './locate.ts';
 
 export type LocatedFile = Extract<Located, { kind: 'file' }>;
 
@@ -59,7 +59,7 @@ export async function describe(
   if (mayBeCompressed(name)) {
     for (const [ending, coding] of siblings) {
       // Nearly always there is none: 2 µs to know.
-      if (!isThere(join(file.root, file.path) + ending)) continue;
+      if (file.inside === undefined && !isThere(join(file.root, file.path) + ending)) continue;
       const sibling = await locate(file.root, [file.path + ending], file.root);
       if (sibling.kind === 'file' && sibling.stats.mtimeMs >= file.stats.mtimeMs)
         coded.push({ file: sibling, coding });
@@ -98,16 +98,8 @@ function sameFile(a: LocatedFile, b: LocatedFile): boolean {
   return a.root === b.root && a.path === b.path && sameStats(a.stats, b.stats);
 }
 
-interface StatsCompared {
-  readonly dev: number;
-  readonly ino: number;
-  readonly size: number;
-  readonly mtimeMs: number;
-  readonly ctimeMs: number;
-}
-
 /** ctime too: a tool that restores mtime (rsync, cp -p) can't restore that. */
-export function sameStats(a: StatsCompared, b: StatsCompared): boolean {
+export function sameStats(a: FileStats, b: FileStats): boolean {
   return (
     a.dev === b.dev &&
     a.ino === b.ino &&
@@ -129,13 +121,17 @@ interface Represented {
 
 function represent(of: Represented): Representation {
   const { mount, name, file, coding } = of;
-  const { size, mtimeMs } = file.stats;
+  const { size } = file.stats;
   const type = contentType(extensionOf(name)) || 'application/octet-stream';
   const validators = {
-    etag: etagOf(size, mtimeMs, coding),
-    lastModified: new Date(Math.floor(mtimeMs / 1000) * 1000).toUTCString(),
+    etag: etagOf(file, coding),
+    lastModified:
+      file.inside === undefined
+        ? new Date(Math.floor(file.stats.mtimeMs / 1000) * 1000).toUTCString()
+        : null,
   };
-  const always: Fields = ['ETag', validators.etag, 'Last-Modified', validators.lastModified];
+  const always: Fields = ['ETag', validators.etag];
+  if (validators.lastModified !== null) always.push('Last-Modified', validators.lastModified);
   const cacheControl = cacheControlOf(of);
   if (cacheControl !== null) always.push('Cache-Control', cacheControl);
   if (of.varies) always.push('Vary', 'Accept-Encoding');
@@ -164,9 +160,9 @@ function withoutField(fields: readonly string[], lower: string): Fields {
 
 /** Strong, as nginx's is: If-Range and resumed downloads need that. mtime counts in microseconds, so
  *  that two edits of equal length would have to come within one tick of the kernel's clock. */
-function etagOf(size: number, mtimeMs: number, coding: string | null): string {
-  const time = Math.round(mtimeMs * 1000).toString(36);
-  return `"${time}-${size.toString(36)}${coding === null ? '' : `-${coding}`}"`;
+function etagOf({ stats, inside }: LocatedFile, coding: string | null): string {
+  const time = inside?.hash ?? Math.round(stats.mtimeMs * 1000).toString(36);
+  return `"${time}-${stats.size.toString(36)}${coding === null ? '' : `-${coding}`}"`;
 }
 
 function cacheControlOf({ mount, name, isFallback }: Represented): string | null {

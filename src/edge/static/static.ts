@@ -1,6 +1,7 @@
 // The static lane: answers requests for files from memory, through serve-static, or in large reads,
 // and says which requests are the app's.
 
+import { builtApp } from '../../config/built-app.ts';
 import type { StaticMount } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
 import { type Asked, askedOf } from '../../http/conditions.ts';
@@ -16,6 +17,7 @@ import { serveCold } from './cold.ts';
 import { type Found, find, findFallback } from './find.ts';
 import type { HotFile } from './hot-cache.ts';
 import { HotFiles } from './hot-files.ts';
+import { isInsideDir } from './inside.ts';
 import { serveListing } from './listing.ts';
 import { createMatch, directoryUrl, type MatchMount, type NamedPath } from './mounts.ts';
 import { openChecked } from './open-checked.ts';
@@ -44,6 +46,8 @@ export class StaticLane {
   private readonly hot: HotFiles;
   /** What earlier builds of a mount are served by, where they are kept. */
   private readonly kept: ReadonlyMap<StaticMount, StaticMount>;
+  /** What is inside the executable under the prefix of a directory that was laid over it. */
+  private readonly below: ReadonlyMap<StaticMount, StaticMount>;
   private readonly seen = new Seen();
   /** Paths that are no files, and until when that is believed. */
   private readonly missing = new Map<string, number>();
@@ -56,6 +60,7 @@ export class StaticLane {
         .filter((mount) => mount.keepBuilds > 0)
         .map((mount) => [mount, keptMount(parts.store, mount)]),
     );
+    this.below = insideBelow(mounts);
     this.hot = new HotFiles([...mounts, ...this.kept.values()], {
       cacheBytes: parts.cacheBytes,
       onChange: () => this.missing.clear(),
@@ -130,6 +135,11 @@ export class StaticLane {
     const { mount } = named;
     if (found.kind === 'file') return this.serveFile(exchange, { mount, ...found, path });
     if (path !== null) this.hot.forget(path);
+    const below = found.kind === 'refused' ? undefined : this.below.get(mount);
+    if (below !== undefined) {
+      const inside = await find({ ...named, mount: below }, below.dir);
+      if (inside.kind === 'file') return this.serveFile(exchange, { mount, ...inside, path });
+    }
     if (found.kind === 'redirect') {
       redirect(exchange, named);
       return 'answered';
@@ -149,8 +159,10 @@ export class StaticLane {
       next();
       return 'answered';
     }
-    const fallback = await findFallback(named, exchange.request);
-    if (fallback !== null) return this.serveFile(exchange, { mount, ...fallback, path: null });
+    const fallback =
+      (await findFallback(named, exchange.request)) ??
+      (below && (await findFallback({ ...named, mount: below }, exchange.request)));
+    if (fallback) return this.serveFile(exchange, { mount, ...fallback, path: null });
     respondWithError(exchange, 'NOT_FOUND', this.parts.errorPages);
     return 'answered';
   }
@@ -199,7 +211,7 @@ export class StaticLane {
       return false;
     const chosen = chooseCoding(described, asked);
     const { file } = chosen === -1 ? described.plain : described.coded[chosen]!;
-    if (file.stats.size > SMALL_BYTES_MAX) return false;
+    if (file.stats.size > SMALL_BYTES_MAX || file.inside !== undefined) return false;
     return this.parts.cacheBytes === 0 || !this.seen.before(key);
   }
 
@@ -228,6 +240,16 @@ export class StaticLane {
       respondWithError(exchange, 'NOT_FOUND', this.parts.errorPages);
     } else exchange.fail(failure('EDGE_FAULT', `static files: ${error}`, error));
   }
+}
+
+/** The mounts of the executable that a mount with a directory on the disk has taken the place of. */
+function insideBelow(mounts: readonly StaticMount[]): Map<StaticMount, StaticMount> {
+  const below = new Map<StaticMount, StaticMount>();
+  for (const mount of mounts) {
+    const inside = builtApp?.static.find(({ prefix }) => prefix === mount.prefix);
+    if (inside !== undefined && !isInsideDir(mount.dir)) below.set(mount, inside);
+  }
+  return below;
 }
 
 /** What a request asks for, and who is next when that is no file. */
