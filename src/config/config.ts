@@ -192,6 +192,9 @@ export interface Config {
   readonly permitBareLf: boolean;
   /** Addresses, CIDR blocks, "unix", or "*". */
   readonly forwardedAllowIps: readonly string[];
+  /** Connections from proxyAllowFrom begin with the PROXY protocol. */
+  readonly proxyProtocol: boolean;
+  readonly proxyAllowFrom: readonly string[];
   /** Also send Forwarded (RFC 7239). */
   readonly forwarded: boolean;
 

@@ -41,7 +41,6 @@ export const foreignFlags: ReadonlyMap<string, { takesValue: boolean; instead: s
     '--log-syslog-to': withValue('log to stdout and let the service manager pass it on'),
     '--log-syslog-prefix': withValue('log to stdout and let the service manager pass it on'),
     '--log-syslog-facility': withValue('log to stdout and let the service manager pass it on'),
-    '--proxy-allow-from': withValue('use --forwarded-allow-ips'),
     '--do-handshake-on-connect': without('TLS handshakes never block the edge'),
     '--suppress-ragged-eofs': without('there is nothing to suppress'),
     '--ssl-version': withValue('use --tls-min-version'),

@@ -130,6 +130,10 @@ export interface PorticoConfig {
   readonly permitBareLf?: boolean | undefined;
   /** Whose X-Forwarded-* to believe. IP addresses, CIDR blocks, `unix` and `*`, with commas between. From everyone else these fields are thrown away and set anew. `unix` is whoever connects over a Unix socket. `*` believes everybody: only where nothing but a proxy can connect. Default: `127.0.0.1,::1`. */
   readonly forwardedAllowIps?: string | readonly string[] | undefined;
+  /** Load balancers tell by PROXY protocol who the client is. Versions 1 and 2, before TLS or HTTP, from the addresses in `proxyAllowFrom`, which then must begin with it (within `headerTimeout`); everyone else must not. See [load balancers](load-balancers.md). Default: `off`. */
+  readonly proxyProtocol?: boolean | undefined;
+  /** Load balancers that speak the PROXY protocol. As in `forwardedAllowIps`. A connection of theirs counts as the client’s own: what it says in `X-Forwarded-*` is believed only if the client’s address is in `forwardedAllowIps`. Default: `127.0.0.1,::1`. */
+  readonly proxyAllowFrom?: string | readonly string[] | undefined;
   /** Also send the app Forwarded (RFC 7239). Default: `off`. */
   readonly forwarded?: boolean | undefined;
   /** Most requests that wait for a worker (else 503). At each edge. Default: `1024`. */

@@ -2,6 +2,7 @@
 
 import type { BindAddress, Config } from '../config/config.ts';
 import { failure } from '../errors/failure.ts';
+import { createTrust } from '../http/trust.ts';
 import type { EdgeStatus, Purge, TlsFiles } from '../ipc/messages.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
@@ -11,7 +12,7 @@ import { Cache } from './cache/cache.ts';
 import { type Composed, compose } from './compose.ts';
 import { Slots } from './compression/slots.ts';
 import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
-import { logFailure, logHandshake } from './failures.ts';
+import { logFailure, logHandshake, logPreamble } from './failures.ts';
 import type { HealthFacts } from './health.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
 import { Refusals } from './refusals.ts';
@@ -80,6 +81,7 @@ export class Edge {
       handle: (exchange) => this.composed.handle(exchange),
       options: () => this.listenerOptions,
       onSettled: (exchange) => this.onSettled(exchange),
+      onPreambleRefused: (address, why) => logPreamble(log, this.refusals, { address, why }),
       tls: {
         options: () => this.handshakeOptions,
         certificates: this.certificates,
@@ -253,6 +255,9 @@ function listenerOptions(config: Config, errorPages: ErrorPages): ListenerOption
     errorPages,
     hsts: config.hsts,
     h2c: config.h2c,
+    preamble: config.proxyProtocol
+      ? { from: createTrust(config.proxyAllowFrom), timeoutMs: config.headerTimeoutMs }
+      : null,
     http2MaxConcurrentStreams: config.http2MaxConcurrentStreams,
   };
 }

@@ -59,6 +59,17 @@ export function logHandshake(
   log[isTold ? 'info' : 'debug'](catalogue.TLS_HANDSHAKE.what, facts);
 }
 
+/** Tells of a connection that began with no PROXY protocol, though its peer speaks that. */
+export function logPreamble(
+  log: Log,
+  refusals: Refusals,
+  { address, why }: { readonly address: string; readonly why: string },
+): void {
+  const isTold = refusals.isTold('PROXY_PROTOCOL', address);
+  const facts = { code: 'PROXY_PROTOCOL', peer: address === '' ? 'unix' : address, detail: why };
+  log[isTold ? 'info' : 'debug'](catalogue.PROXY_PROTOCOL.what, facts);
+}
+
 const handshakeFailures: Record<Exclude<HandshakeFailure, 'http'>, string> = {
   timeout: 'not done within tlsHandshakeTimeout',
   garbage: 'what came is not TLS',

@@ -151,6 +151,14 @@ const rows = {
     what: 'The HTTP/2 connection was ended: the client made too much work of too little (resets, pings, settings, empty frames).',
     remedy: 'Nothing, if it was an attack; else correct the client.',
   },
+  PROXY_PROTOCOL: {
+    blame: 'client',
+    status: 0,
+    retry: false,
+    what: 'A connection from a load balancer does not begin with the PROXY protocol.',
+    remedy:
+      'Have the balancer send it (version 1 or 2), or take its address out of proxyAllowFrom.',
+  },
   // TLS.
   TLS_EXPECTED: {
     blame: 'client',

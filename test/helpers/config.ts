@@ -72,6 +72,8 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     limitRequestBodyBytes: 0,
     permitBareLf: false,
     forwardedAllowIps: [],
+    proxyProtocol: false,
+    proxyAllowFrom: [],
     forwarded: false,
     queueSize: 100,
     queueTimeoutMs: 10_000,

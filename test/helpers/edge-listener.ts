@@ -106,6 +106,7 @@ export async function startEdge(
     errorPages: loadErrorPages({}),
     hsts: null,
     h2c: false,
+    preamble: null,
     http2MaxConcurrentStreams: 128,
     ...options,
   };
@@ -122,6 +123,7 @@ export async function startEdge(
     },
     options: () => all,
     onSettled: (exchange) => settled.push(exchange),
+    onPreambleRefused: () => {},
     tls: null,
     log: logInto(logged),
     sweepMs: 20,

@@ -40,6 +40,7 @@ export async function upstreamEdge(
     },
     ...{ keepAliveMs: 5_000, headerTimeoutMs: 10_000, bodyTimeoutMs: 10_000 },
     ...{ sendTimeoutMs: 10_000, errorPages: loadErrorPages({}), hsts: null, h2c: false },
+    preamble: null,
     http2MaxConcurrentStreams: 128,
   };
   const listener = createListener({
@@ -49,6 +50,7 @@ export async function upstreamEdge(
       if (record.failure !== null)
         logged.push(`failed ${record.failure.code} ${record.failure.detail}`);
     },
+    onPreambleRefused: () => {},
     tls: null,
     log,
   });

@@ -90,6 +90,22 @@ export const connectionSettings: readonly Setting[] = [
     doc: 'IP addresses, CIDR blocks, `unix` and `*`, with commas between. From everyone else these fields are thrown away and set anew. `unix` is whoever connects over a Unix socket. `*` believes everybody: only where nothing but a proxy can connect.',
     known: 'Gunicorn `forwarded_allow_ips`, nginx `set_real_ip_from`',
   }),
+  setting('proxyProtocol', {
+    group: 'Connections',
+    kind: boolean,
+    default: false,
+    help: 'Load balancers tell by PROXY protocol who the client is',
+    doc: 'Versions 1 and 2, before TLS or HTTP, from the addresses in `proxyAllowFrom`, which then must begin with it (within `headerTimeout`); everyone else must not. See [load balancers](load-balancers.md).',
+    known: 'Gunicorn `proxy_protocol`, nginx `listen … proxy_protocol`',
+  }),
+  setting('proxyAllowFrom', {
+    group: 'Connections',
+    kind: list(trustedPeer, { repeat: false, min: 0 }),
+    default: ['127.0.0.1', '::1'],
+    help: 'Load balancers that speak the PROXY protocol',
+    doc: 'As in `forwardedAllowIps`. A connection of theirs counts as the client’s own: what it says in `X-Forwarded-*` is believed only if the client’s address is in `forwardedAllowIps`.',
+    known: 'Gunicorn `proxy_allow_ips`, nginx `set_real_ip_from`',
+  }),
   setting('forwarded', {
     group: 'Connections',
     kind: boolean,

@@ -2,7 +2,9 @@
 
 import type { Socket } from 'node:net';
 import type { ClientFacts, TlsFacts } from '../../http/exchange.ts';
+import type { ProxiedOrigin } from '../../http/proxy-protocol.ts';
 import { plainAddress } from '../../http/trust.ts';
+import { originOf } from './preambles.ts';
 
 /** Asked once a connection: each of the two addresses is a system call. Null: a client over TCP that
  *  has reset its connection, whose address the kernel no longer knows. It must not pass for one on a
@@ -14,6 +16,8 @@ export function clientFacts(
 ): ClientFacts | null {
   const address = isUnix ? '' : plainAddress(socket.remoteAddress);
   if (address === '' && !isUnix) return null;
+  const origin = originOf(socket);
+  if (origin !== undefined) return proxiedFacts(origin, tls);
   return {
     address,
     port: socket.remotePort ?? 0,
@@ -23,4 +27,12 @@ export function clientFacts(
     scheme: tls === null ? 'http' : 'https',
     tls,
   };
+}
+
+/** The balancer is none that speaks HTTP: what of it says X-Forwarded-For is the client's own, and is
+ *  believed if the client's address is. */
+function proxiedFacts(origin: ProxiedOrigin, tls: TlsFacts | null): ClientFacts {
+  const { address, port, localAddress, localPort, secure } = origin;
+  const scheme = tls !== null || secure ? 'https' : 'http';
+  return { address, port, peerAddress: address, localAddress, localPort, scheme, tls };
 }

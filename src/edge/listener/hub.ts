@@ -8,6 +8,7 @@ import type { SettledExchange } from '../settled-exchange.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import type { Http2Abuse, Http2Connection } from './http2/connection.ts';
 import type { ParserPool } from './parser-pool.ts';
+import type { PreambleOptions } from './preambles.ts';
 
 export interface ConnectionOptions {
   /** The same object until a reload changes a limit. */
@@ -22,6 +23,8 @@ export interface ConnectionOptions {
   readonly hsts: string | null;
   /** HTTP/2 without TLS, with clients that begin with its preface. */
   readonly h2c: boolean;
+  /** Load balancers that speak the PROXY protocol; null = none does. */
+  readonly preamble: PreambleOptions | null;
   readonly http2MaxConcurrentStreams: number;
 }
 

@@ -15,6 +15,7 @@ import type { Http2Abuse, Http2Connection } from './http2/connection.ts';
 import { serveHttp2, servePeeking } from './http2/serve.ts';
 import type { ConnectionOptions, Hub } from './hub.ts';
 import { ParserPool } from './parser-pool.ts';
+import { Preambles } from './preambles.ts';
 import { listenTo, serveSocket, takeSocket } from './socket-reads.ts';
 import { sweep } from './sweep.ts';
 
@@ -32,6 +33,8 @@ export interface ListenerDeps {
   /** Once for each exchange, when its record is complete; also for requests that were refused
    *  before `handle` could see them. */
   readonly onSettled: (exchange: SettledExchange) => void;
+  /** A load balancer's connection began with no PROXY protocol that can be read. */
+  readonly onPreambleRefused: (address: string, why: string) => void;
   /** For the https:// binds; null = there are none. */
   readonly tls: TlsDeps | null;
   readonly log: Log;
@@ -61,6 +64,7 @@ class ListenerHub implements Hub {
   readonly sweepMs: number;
   readonly options: () => ListenerOptions;
   readonly onSettled: (exchange: SettledExchange) => void;
+  readonly preambles: Preambles;
   readonly open = new Set<Http1Connection>();
   readonly http2 = new Set<Http2Connection>();
   /** Made with the first https:// bind. */
@@ -83,6 +87,7 @@ class ListenerHub implements Hub {
     this.log = deps.log;
     this.sweepMs = deps.sweepMs ?? SWEEP_MS;
     this.abuseLog = new AbuseLog(deps.log);
+    this.preambles = new Preambles(deps.onPreambleRefused, () => this.tellIfEmpty());
   }
 
   add(connection: Http1Connection): void {
@@ -131,7 +136,7 @@ class ListenerHub implements Hub {
   }
 
   get isEmpty(): boolean {
-    return this.size === 0 && (this.handshakes === null || this.handshakes.size === 0);
+    return this.size + this.preambles.size + (this.handshakes?.size ?? 0) === 0;
   }
 
   tellIfEmpty(): void {
@@ -176,7 +181,7 @@ export function createListener(deps: ListenerDeps): Listener {
     listen(key, handle, address, backlog) {
       // Paused: the first read must go to takeSocket's buffer.
       const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
-      server.on('connection', address.tls ? acceptTls(hub, deps) : acceptPlain(hub, address));
+      server.on('connection', acceptor(hub, deps, address));
       servers.set(key, server);
       return listening(server, handle, backlog).then(() => {
         server.on('error', (error) => deps.log.error('cannot accept', { address, error }));
@@ -184,7 +189,7 @@ export function createListener(deps: ListenerDeps): Listener {
     },
     unlisten,
     get connections() {
-      return hub.size + (hub.handshakes?.size ?? 0);
+      return hub.size + hub.preambles.size + (hub.handshakes?.size ?? 0);
     },
     get tls() {
       return hub.handshakes?.status() ?? null;
@@ -199,20 +204,38 @@ export function createListener(deps: ListenerDeps): Listener {
   };
 }
 
-function acceptPlain(hub: ListenerHub, address: BindAddress): (accepted: Socket) => void {
+type Accept = (accepted: Socket) => void;
+
+/** Who takes the connections of a bind. A load balancer's preamble is read first, where one is expected. */
+function acceptor(hub: ListenerHub, deps: ListenerDeps, address: BindAddress): Accept {
   const isUnix = address.kind === 'unix';
+  const accept = address.tls ? acceptTls(hub, deps) : acceptPlain(hub, isUnix, false);
+  const acceptRead = address.tls ? accept : acceptPlain(hub, isUnix, true);
+  const { preambles } = hub;
+  return (accepted) => {
+    const { preamble } = hub.options();
+    const isExpected = preamble !== null && preambles.isExpected(accepted, isUnix, preamble);
+    if (preamble === null || isExpected === false) accept(accepted);
+    else if (isExpected) preambles.read(accepted, preamble, acceptRead);
+    else accepted.on('error', () => {}).destroy();
+  };
+}
+
+/** `isRead`: something was read of the sockets already. */
+function acceptPlain(hub: ListenerHub, isUnix: boolean, isRead: boolean): Accept {
   const make = (socket: Socket) => new Http1Connection(hub, socket, null, isUnix);
   return (accepted) => {
     if (hub.options().h2c) {
       servePeeking(hub, accepted, isUnix);
       return;
     }
-    const connection = takeSocket(accepted, make);
+    // The handle of one of which something was read can't move on.
+    const connection = isRead ? serveSocket(accepted, make) : takeSocket(accepted, make);
     if (connection !== null) hub.add(connection);
   };
 }
 
-function acceptTls(hub: ListenerHub, deps: ListenerDeps): (accepted: Socket) => void {
+function acceptTls(hub: ListenerHub, deps: ListenerDeps): Accept {
   if (deps.tls === null) throw new Error('an https:// bind without certificates');
   hub.handshakes ??= new Handshakes(deps.tls, takersOf(hub));
   const { handshakes } = hub;
@@ -262,6 +285,7 @@ async function drain(hub: ListenerHub, deadlineMs: number): Promise<void> {
   const timers = [
     setTimeout(
       () => {
+        hub.preambles.endAll();
         hub.handshakes?.endIdle();
         for (const connection of hub.open) if (connection.phase === 'fresh') connection.linger();
       },

@@ -8,6 +8,7 @@ import type { SecureContext, TLSSocket } from 'node:tls';
 import type { TlsFacts } from '../../http/exchange.ts';
 import { plainAddress } from '../../http/trust.ts';
 import type { HandshakeFailure, TlsStatus } from '../../ipc/messages.ts';
+import { keepOrigin, originOf } from '../listener/preambles.ts';
 import { type HelloFacts, readFirstBytes } from './client-hello.ts';
 import { tlsFacts } from './tls-facts.ts';
 import { startTls, type TakeBytes, type TlsSocketOptions } from './tls-socket.ts';
@@ -222,7 +223,7 @@ class Handshake {
     this.all = all;
     this.deadlineMs = deadlineMs;
     this.socket = accepted;
-    this.address = plainAddress(accepted.remoteAddress);
+    this.address = originOf(accepted)?.address ?? plainAddress(accepted.remoteAddress);
     accepted.on('error', this.onGone);
     accepted.on('end', this.onGone);
     accepted.on('close', this.onGone);
@@ -292,7 +293,10 @@ class Handshake {
     this.all.withTicketsOf(hello, options.secureContext, () => {
       const socket = startTls(this.socket, hello, options, onBytes);
       if (socket === null) this.end('left', this.stage);
-      else this.listenTo(socket, isAcme, onBytes === null);
+      else {
+        keepOrigin(this.socket, socket);
+        this.listenTo(socket, isAcme, onBytes === null);
+      }
     });
   }
 
