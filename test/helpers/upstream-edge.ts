@@ -8,7 +8,10 @@ import { type UpstreamConfig, upstreamOf } from '../../src/config/upstream-confi
 import { Forward } from '../../src/edge/balancer/forward.ts';
 import { loadErrorPages } from '../../src/edge/error-pages/error-pages.ts';
 import { createListener } from '../../src/edge/listener/listener.ts';
+import { wantsUpgrade } from '../../src/edge/upgrade/upgradable.ts';
+import { Upgrades } from '../../src/edge/upgrade/upgrades.ts';
 import { createUpstream, type Upstream } from '../../src/edge/upstream/upstream.ts';
+import { isHopByHopName } from '../../src/http/fields.ts';
 import { RawClient, type RawResponse } from './raw-client.ts';
 import { recordingLog } from './recording-log.ts';
 import { boundHandle } from './running-edge.ts';
@@ -43,8 +46,26 @@ export async function upstreamEdge(
     preamble: null,
     http2MaxConcurrentStreams: 128,
   };
+  const upgrades = new Upgrades(
+    {
+      ...{ responseTimeoutMs: 0, sendTimeoutMs: 10_000, gracefulTimeoutMs: 1_000 },
+      ...{ upgradeConnections: 100, upgradeIdleTimeoutMs: 0, upgradeGraceMs: 0 },
+    },
+    upstream.pool,
+  );
   const listener = createListener({
-    handle: (exchange) => new Forward(exchange, exchange.request, upstream.pool, forwarding).run(),
+    handle: (exchange) => {
+      const { request } = exchange;
+      if (!exchange.upgrade || !wantsUpgrade(exchange))
+        new Forward(exchange, request, upstream.pool, forwarding).run();
+      else {
+        const fields = request.fields.filter(isPassedOn);
+        upgrades.handle(exchange, fields, null, {
+          pool: upstream.pool,
+          responseTimeoutMs: upstream.settings.firstByteTimeoutMs,
+        });
+      }
+    },
     options: () => options,
     onSettled: ({ record }) => {
       if (record.failure !== null)
@@ -64,6 +85,7 @@ export async function upstreamEdge(
   };
   t.after(async () => {
     for (const client of clients) client.leave();
+    upgrades.drain(0);
     await listener.drain(0);
     upstream.close();
     upstream.pool.destroy({ code: 'SHUTTING_DOWN' } as never);
@@ -73,6 +95,11 @@ export async function upstreamEdge(
     get: (path = '/') =>
       connect().send(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`).response(),
   };
+}
+
+/** Of names and values in turn: not those for one connection. */
+function isPassedOn(_text: string, at: number, all: readonly string[]): boolean {
+  return !isHopByHopName(all[at - (at % 2)]!);
 }
 
 export interface TcpServer {
@@ -86,7 +113,11 @@ export interface TcpServer {
 export async function tcpServer(
   t: TestContext,
   handler: RequestListener,
-  { host = '127.0.0.1', port = 0, server = createServer(handler) } = {},
+  {
+    host = '127.0.0.1',
+    port = 0,
+    server = createServer(handler),
+  }: { host?: string; port?: number; server?: Server } = {},
 ): Promise<TcpServer> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);

@@ -2,10 +2,12 @@
 
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
+import type { ClientFacts } from '../../http/exchange.ts';
 import type { WorkerAddress } from '../../ipc/messages.ts';
 import type { ConnectOptions } from '../../link/edge-end.ts';
 import type { Link } from '../../link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { HttpAddress } from '../upstream/dial.ts';
 import type { Weighted } from './weighted.ts';
 
 /** Opens a link to a worker's socket: `connectWorker`, or a fake in tests. */
@@ -17,6 +19,18 @@ export interface PoolMember extends WorkerAddress {
   readonly name?: string;
   /** Share of the requests; 1 for workers. */
   readonly weight?: number;
+  /** How a connection that is to be upgraded is made; a worker's socket is its path. */
+  readonly http?: HttpReach;
+}
+
+/** How an HTTP upstream is reached, by connections of one request each. */
+export interface HttpReach {
+  readonly address: HttpAddress;
+  readonly connectTimeoutMs: number;
+  /** In place of the client's Host; null = the client's. */
+  readonly host: string | null;
+  /** What is said first on a connection, about whose request it carries; null = nothing. */
+  readonly preamble: ((client: ClientFacts | null) => string) | null;
 }
 
 export interface BackendOptions {

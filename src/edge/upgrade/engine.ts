@@ -2,10 +2,11 @@
 // sockets after it. Its faults are closed here, each with the reason beside it; docs/decisions.md has the list.
 
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
-import net, { type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import util from 'node:util';
 import type httpProxy from 'http-proxy';
 import type { Fields } from '../../http/exchange.ts';
+import { dialOnce, type HttpAddress } from '../upstream/dial.ts';
 
 export interface HandshakeRequest {
   readonly method: string;
@@ -14,9 +15,9 @@ export interface HandshakeRequest {
   readonly fields: Fields;
   /** The client's. Nothing is written to it or read from it before `onSwitch` has called join(). */
   readonly client: Socket;
-  /** Path of the Unix socket. */
-  readonly socketPath: string;
-  /** Said first on the connection; '' = nothing. */
+  readonly address: HttpAddress;
+  readonly connectTimeoutMs: number;
+  /** Said first on the connection, in Latin-1; '' = nothing. */
   readonly preface: string;
   readonly events: HandshakeEvents;
 }
@@ -45,6 +46,9 @@ export interface Handshake {
 
 type Joins = (answer: IncomingMessage, upstream: Socket, head: Buffer) => void;
 
+/** Its agent knows where: http-proxy only wants one. */
+const NOWHERE = { host: 'localhost', protocol: 'http:' };
+
 let engine: Promise<httpProxy> | null = null;
 
 /** http-proxy, loaded with the first upgrade: 6 MB that an edge without any need not have. */
@@ -72,8 +76,8 @@ async function load(): Promise<httpProxy> {
 
 /** Throws for a request that Node would not send. */
 export function beginHandshake(proxy: httpProxy, request: HandshakeRequest): Handshake {
-  const { method, target, client, socketPath, events } = request;
-  const agent = new UpstreamAgent(socketPath, request.preface);
+  const { method, target, client, events } = request;
+  const agent = new UpstreamAgent(request);
   let ask: ClientRequest | null = null;
   const take = (made: ClientRequest): void => {
     ask = made;
@@ -86,7 +90,7 @@ export function beginHandshake(proxy: httpProxy, request: HandshakeRequest): Han
       { method, url: target, headers: asHeaders(request.fields) } as IncomingMessage,
       client,
       Buffer.alloc(0),
-      { target: { socketPath, host: 'localhost', protocol: 'http:' }, agent } as never,
+      { target: NOWHERE, agent } as never,
     );
   } finally {
     proxy.off('proxyReqWs', take);
@@ -140,22 +144,19 @@ function takeOver(ask: ClientRequest, agent: UpstreamAgent, events: HandshakeEve
 /** One connection for one request: what was asked to switch must not carry another. */
 class UpstreamAgent extends http.Agent {
   isConnected = false;
-  private readonly path: string;
-  private readonly preface: string;
+  private readonly request: HandshakeRequest;
 
-  constructor(path: string, preface: string) {
+  constructor(request: HandshakeRequest) {
     super({ keepAlive: false });
-    this.path = path;
-    this.preface = preface;
+    this.request = request;
   }
 
   override createConnection(): Socket {
-    // Half-open, so that the end of one direction is not the end of the other.
-    const socket = net.connect({ path: this.path, allowHalfOpen: true });
-    socket.once('connect', () => {
+    const { address, connectTimeoutMs, preface } = this.request;
+    const socket = dialOnce(address, connectTimeoutMs, () => {
       this.isConnected = true;
     });
-    if (this.preface !== '') socket.write(this.preface);
+    if (preface !== '') socket.write(preface, 'latin1');
     return socket;
   }
 }

@@ -8,7 +8,7 @@ import { fewestUpgraded, type Stick } from '../balancer/sticky.ts';
 import { loadEngine } from './engine.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { UpgradableExchange } from './upgradable.ts';
-import { Visit, type VisitHost } from './visit.ts';
+import { type Destination, Visit, type VisitHost } from './visit.ts';
 
 export type UpgradeSettings = Pick<
   Config,
@@ -41,12 +41,13 @@ export class Upgrades implements VisitHost {
     this.pool = pool;
   }
 
-  get responseTimeoutMs(): number {
-    return this.settings.responseTimeoutMs;
-  }
-
-  /** Takes the exchange on. `upstream` are the fields for the worker, without hop-by-hop ones. */
-  handle(exchange: UpgradableExchange, upstream: Fields, stick: Stick | null): void {
+  /** Takes the exchange on. `upstream` are the fields for whom it goes to, without hop-by-hop ones. */
+  handle(
+    exchange: UpgradableExchange,
+    upstream: Fields,
+    stick: Stick | null,
+    to: Destination = { pool: this.pool, responseTimeoutMs: this.settings.responseTimeoutMs },
+  ): void {
     const taken = this.tunnels.size + this.asking;
     if (taken >= this.settings.upgradeConnections) {
       exchange.fail(failure('UPGRADES_FULL', `${taken} are open, or about to be`));
@@ -56,7 +57,7 @@ export class Upgrades implements VisitHost {
     const { upgrade, requestId } = exchange;
     const fields = [...upstream, 'X-Request-Id', requestId, 'Connection', 'Upgrade'];
     if (upgrade !== null) fields.push('Upgrade', upgrade);
-    const visit = new Visit(exchange, fields, this);
+    const visit = new Visit(exchange, fields, { host: this, to });
     visit.stick = stick ?? fewestUpgraded;
     visit.run();
   }
@@ -72,10 +73,10 @@ export class Upgrades implements VisitHost {
     if (this.isDraining) tunnel.closePolitely(null);
   }
 
-  onOver(tunnel: Tunnel): void {
+  onOver(tunnel: Tunnel, pool: Pool): void {
     this.tunnels.delete(tunnel);
     tunnel.backend.upgraded--;
-    this.pool.left(tunnel.backend);
+    pool.left(tunnel.backend);
     if (this.tunnels.size > 0 || this.sweeper === null) return;
     clearInterval(this.sweeper);
     this.sweeper = null;

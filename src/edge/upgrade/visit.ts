@@ -5,35 +5,44 @@ import type { IncomingMessage } from 'node:http';
 import type httpProxy from 'http-proxy';
 import { type Failure, failure } from '../../errors/failure.ts';
 import type { ExchangeHandler, Fields } from '../../http/exchange.ts';
-import { fieldValues, isHopByHopName } from '../../http/fields.ts';
+import { fieldValues, isHopByHopName, withoutNamed } from '../../http/fields.ts';
 import { encodePlainPreface } from '../../link/plain-preface.ts';
 import type { Backend } from '../balancer/backend.ts';
 import type { Pool } from '../balancer/pool.ts';
 import { decideRetry } from '../balancer/retry.ts';
 import { withCookie } from '../balancer/sticky.ts';
 import { Waiter } from '../balancer/wait-list.ts';
+import { connectFailure } from '../upstream/failures.ts';
 import { asHeaders, beginHandshake, type Handshake, type Switched } from './engine.ts';
 import { Tunnel } from './tunnel.ts';
 import { agrees, type UpgradableExchange } from './upgradable.ts';
 
-/** What a visit needs of the lane. */
-export interface VisitHost {
+/** Whom a visit asks. */
+export interface Destination {
   readonly pool: Pool;
   /** From the claim of a worker to its answer; 0 = no limit. */
   readonly responseTimeoutMs: number;
+}
+
+/** What a visit needs of the lane. */
+export interface VisitHost {
   engine(): Promise<httpProxy>;
   /** Once a visit, when it is over or has become a tunnel. */
   onAsked(): void;
   /** A tunnel is open until its onOver. */
   onTunnel(tunnel: Tunnel): void;
-  onOver(tunnel: Tunnel): void;
+  onOver(tunnel: Tunnel, pool: Pool): void;
 }
+
+/** A worker's socket is on this machine: whoever does not accept by then has its queue full. */
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Life: waiting for a worker → asking ⟲ (retry) → answered, or a tunnel → over. */
 export class Visit extends Waiter implements ExchangeHandler {
   private readonly exchange: UpgradableExchange;
   private readonly fields: Fields;
   private readonly host: VisitHost;
+  private readonly to: Destination;
   private backend: Backend | null = null;
   private handshake: Handshake | null = null;
   private answer: IncomingMessage | null = null;
@@ -41,27 +50,32 @@ export class Visit extends Waiter implements ExchangeHandler {
   private over = false;
 
   /** `fields` as the worker is to get them. */
-  constructor(exchange: UpgradableExchange, fields: Fields, host: VisitHost) {
+  constructor(
+    exchange: UpgradableExchange,
+    fields: Fields,
+    { host, to }: { readonly host: VisitHost; readonly to: Destination },
+  ) {
     super();
     this.exchange = exchange;
     this.fields = fields;
     this.host = host;
+    this.to = to;
   }
 
   run(): void {
     this.exchange.attach(this);
-    if (!this.over) this.host.pool.submit(this, false);
+    if (!this.over) this.to.pool.submit(this, false);
   }
 
   // ── from the pool
 
   start(backend: Backend): void {
-    const { host, exchange } = this;
+    const { host, exchange, to } = this;
     const nowMs = performance.now();
     if (exchange.record.claimedMs === 0) exchange.record.claimedMs = nowMs;
     exchange.record.upstream = backend.name;
     this.backend = backend;
-    if (host.responseTimeoutMs > 0) host.pool.awaitAnswer(this, nowMs + host.responseTimeoutMs);
+    if (to.responseTimeoutMs > 0) to.pool.awaitAnswer(this, nowMs + to.responseTimeoutMs);
     host.engine().then(
       (engine) => {
         if (this.backend === backend && this.handshake === null) this.ask(engine, backend);
@@ -71,17 +85,22 @@ export class Visit extends Waiter implements ExchangeHandler {
   }
 
   private ask(engine: httpProxy, backend: Backend): void {
-    const { fields, exchange } = this;
+    const { exchange } = this;
     const { method, target } = exchange.request;
+    const { protocol, http } = backend.worker;
     try {
       this.handshake = beginHandshake(engine, {
         method,
         target,
-        fields,
+        fields: withHost(this.fields, http?.host ?? null),
         client: exchange.socket,
-        socketPath: backend.path,
-        // Only workers of our own know it; an HTTP server would take it for a request.
-        preface: backend.worker.protocol === 'link' ? encodePlainPreface(exchange.client) : '',
+        address: http?.address ?? { kind: 'unix', path: backend.path },
+        connectTimeoutMs: http?.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+        // Only workers of our own know the line; an HTTP server would take it for a request.
+        preface:
+          protocol === 'link'
+            ? encodePlainPreface(exchange.client)
+            : (http?.preamble?.(exchange.client) ?? ''),
         events: {
           onSwitch: (answer, switched) => this.onSwitch(answer, switched),
           onAnswer: (answer) => this.onAnswer(answer),
@@ -95,6 +114,7 @@ export class Visit extends Waiter implements ExchangeHandler {
   }
 
   giveUp(reason: Failure): void {
+    this.backend?.failed(reason);
     this.leaveWorker();
     this.exchange.fail(reason);
   }
@@ -112,7 +132,7 @@ export class Visit extends Waiter implements ExchangeHandler {
     this.over = true;
     if (this.tunnel === null) this.host.onAsked();
     else this.tunnel.count();
-    this.host.pool.queue.remove(this);
+    this.to.pool.queue.remove(this);
     this.leaveWorker();
   }
 
@@ -140,7 +160,7 @@ export class Visit extends Waiter implements ExchangeHandler {
       isWebSocket: protocol!.trim().toLowerCase() === 'websocket',
       headBytes,
       reset: (reason) => exchange.fail(reason),
-      onOver: (it) => host.onOver(it),
+      onOver: (it) => host.onOver(it, this.to.pool),
     });
     this.tunnel = tunnel;
     host.onAsked();
@@ -154,7 +174,7 @@ export class Visit extends Waiter implements ExchangeHandler {
   private onAnswer(answer: IncomingMessage): void {
     const { exchange } = this;
     const status = answer.statusCode ?? 0;
-    this.host.pool.answering.remove(this);
+    this.to.pool.answering.remove(this);
     this.answer = answer;
     answer.on('data', (chunk: Buffer) => {
       if (!exchange.write(chunk)) answer.pause();
@@ -170,11 +190,16 @@ export class Visit extends Waiter implements ExchangeHandler {
   }
 
   private onFailed(error: Error, reached: boolean): void {
-    const { exchange, backend, host } = this;
+    const { exchange, backend, to } = this;
     const { code = '' } = error as NodeJS.ErrnoException;
     const isOdd = code.startsWith('HPE_') || code === '';
-    const reason = failure(isOdd ? 'RESPONSE_INVALID' : 'WORKER_DIED', `${code} ${error.message}`);
-    if (!isOdd) backend?.failed(reason);
+    const detail = `${code} ${error.message}`;
+    const isWorker = backend?.worker.protocol !== 'http';
+    let reason: Failure;
+    if (isOdd) reason = failure('RESPONSE_INVALID', detail);
+    else if (isWorker) reason = failure('WORKER_DIED', detail);
+    else reason = reached ? failure('UPSTREAM_CLOSED', detail) : connectFailure(error);
+    if (!isOdd || !isWorker) backend?.failed(reason);
     this.leaveWorker();
     if (this.over) return;
     const verdict = decideRetry({
@@ -191,7 +216,7 @@ export class Visit extends Waiter implements ExchangeHandler {
     }
     exchange.record.retries++;
     this.avoidWorkerId = backend?.workerId ?? 0;
-    host.pool.submit(this, true);
+    to.pool.submit(this, true);
   }
 
   /** Adds X-Request-Id, unless the app has set it. */
@@ -202,13 +227,19 @@ export class Visit extends Waiter implements ExchangeHandler {
 
   /** Gives its place on the worker back, and ends the question to it. */
   private leaveWorker(): void {
-    const { host, backend, handshake } = this;
-    host.pool.answering.remove(this);
+    const { to, backend, handshake } = this;
+    to.pool.answering.remove(this);
     this.backend = null;
     this.handshake = null;
     if (this.tunnel === null) handshake?.destroy();
-    if (backend !== null) host.pool.release(backend);
+    if (backend !== null) to.pool.release(backend);
   }
+}
+
+/** With another Host, where the upstream is to find its own. */
+function withHost(fields: Fields, host: string | null): Fields {
+  if (host === null) return fields;
+  return ['Host', host, ...withoutNamed(fields, ['host'])];
 }
 
 /** Of names and values in turn: not those for one connection. */

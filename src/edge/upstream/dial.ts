@@ -1,7 +1,12 @@
 // Opens a connection to one address of an upstream: TCP, TLS or a Unix socket.
 
 import { connect, isIP, type Socket } from 'node:net';
-import { type SecureContext, connect as tlsConnect } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  type SecureContext,
+  connect as tlsConnect,
+} from 'node:tls';
 
 export type HttpAddress =
   | { readonly kind: 'unix'; readonly path: string }
@@ -34,8 +39,7 @@ const PROBE_AFTER_MS = 60_000;
 
 /** What is read into `sharedMemory` is written over once `onBytes` has returned. */
 export function dial(address: HttpAddress, onBytes: (chunk: Buffer) => void): Socket {
-  if (address.kind === 'tcp' && address.tls !== null)
-    return dialTls(address.host, address.port, address.tls, onBytes);
+  if (address.kind === 'tcp' && address.tls !== null) return dialTls(address, address.tls, onBytes);
   const onread = {
     buffer: readBuffer,
     callback: (bytes: number): boolean => {
@@ -49,26 +53,64 @@ export function dial(address: HttpAddress, onBytes: (chunk: Buffer) => void): So
   return connect({ host, port, onread, ...keep });
 }
 
-function dialTls(host: string, port: number, to: TlsTo, onBytes: (chunk: Buffer) => void): Socket {
-  const { context, serverName, verify, session } = to;
-  const socket = tlsConnect({
-    host,
-    port,
-    secureContext: context,
-    // RFC 6066 section 3 has no addresses in SNI. Without a name Node looks for `host` in the certificate.
-    ...(isIP(serverName) === 0 ? { servername: serverName } : { servername: '', host: serverName }),
-    rejectUnauthorized: verify,
-    ALPNProtocols: ['http/1.1'],
-    ...(session === null ? {} : { session }),
+/** For one request, and then what its protocol becomes: half-open, so that the end of one direction is not the
+ *  end of the other. `onConnected` is called once, when TLS is done too. */
+export function dialOnce(
+  address: HttpAddress,
+  connectTimeoutMs: number,
+  onConnected: () => void,
+): Socket {
+  const allowHalfOpen = true;
+  const tls = address.kind === 'tcp' ? address.tls : null;
+  let socket: Socket;
+  if (address.kind === 'unix') socket = connect({ path: address.path, allowHalfOpen });
+  else if (tls !== null)
+    socket = tlsConnect({ ...tlsOptions(address, tls), allowHalfOpen } as ConnectionOptions);
+  else socket = connect({ host: address.host, port: address.port, noDelay: true, allowHalfOpen });
+  const timer = setTimeout(() => {
+    const error = new Error(`no connection in ${connectTimeoutMs} ms`);
+    socket.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
+  }, connectTimeoutMs);
+  socket.once(tls === null ? 'connect' : 'secureConnect', () => {
+    clearTimeout(timer);
+    onConnected();
   });
+  socket.once('close', () => clearTimeout(timer));
+  return socket;
+}
+
+function dialTls(
+  address: { readonly host: string; readonly port: number },
+  to: TlsTo,
+  onBytes: (chunk: Buffer) => void,
+): Socket {
+  const socket = tlsConnect(tlsOptions(address, to));
   socket.setNoDelay(true);
   socket.setKeepAlive(true, PROBE_AFTER_MS);
   socket.on('session', (made: Buffer) => {
-    to.session = made;
+    // One that comes before the certificate was checked would carry its next user past the check.
+    if (socket.authorized || !to.verify) to.session = made;
   });
   socket.on('error', () => {
     to.session = null;
   });
-  socket.on('data', (chunk: Buffer) => onBytes(chunk));
+  socket.on('data', onBytes);
   return socket;
+}
+
+function tlsOptions(
+  { host, port }: { readonly host: string; readonly port: number },
+  { context, serverName, verify, session }: TlsTo,
+): ConnectionOptions {
+  return {
+    host,
+    port,
+    secureContext: context,
+    // RFC 6066 section 3 has no addresses in SNI.
+    servername: isIP(serverName) === 0 ? serverName : '',
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
+    rejectUnauthorized: verify,
+    ALPNProtocols: ['http/1.1'],
+    ...(session === null ? {} : { session }),
+  };
 }

@@ -138,7 +138,8 @@ class HttpLink implements Link, ConnectionOwner {
     const said = connection.keepAliveSeconds;
     const keptMs =
       said === null ? keepAliveMs : Math.min(keepAliveMs, said * 1000 - KEEP_ALIVE_MARGIN_MS);
-    if (this.isEnding || keptMs <= 0 || this.idle.length >= idleConnections) {
+    const isKept = this.rules.keepAlive && !this.isEnding && keptMs > 0;
+    if (!isKept || this.idle.length >= idleConnections) {
       connection.close(null);
       return;
     }

@@ -62,6 +62,7 @@ export class Upstream {
   private readonly byId = new Map<number, Place>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly ticker: NodeJS.Timeout;
+  /** Of members: below 0, for those above are workers'. */
   private lastId = 0;
   /** Since when no member takes requests; null = one does. */
   private noneSinceMs: number | null = null;
@@ -163,7 +164,7 @@ export class Upstream {
 
   private add(at: number, target: UpstreamTarget, key: string): void {
     const { settings, log } = this;
-    const id = ++this.lastId;
+    const id = --this.lastId;
     const address = this.addressOf(target, key);
     const name = nameOf(target, key);
     const host = hostOf(settings.hostField === 'client' ? 'target' : settings.hostField, target);
@@ -179,6 +180,10 @@ export class Upstream {
       ...{ id, slot: stableNumber(name), pid: 0, app: '', protocol: 'http', sockets: [key] },
       ...{ capacity: settings.maxConnections, name, weight: target.weight },
       ...{ leavesWhenIdle: false, retireAfter: 0 },
+      http: {
+        ...{ address, connectTimeoutMs: settings.connectTimeoutMs, preamble: this.preamble },
+        host: settings.hostField === 'client' ? null : host,
+      },
     });
     member.begin(backend!);
     log.debug('an upstream has another address', { upstream: this.name, member: name });
