@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from './portico.ts';
 
-/** The Node that executables are built of: the one that runs, unless a version of the matrix is tested. */
-const node = process.env.PORTICO_TEST_NODE ?? process.execPath;
+/** The Node that executables are made of is the one that runs this: `npm run test:binary` takes turns. */
+const node = process.execPath;
 
 export interface Workshop {
   readonly dir: string;
