@@ -12,6 +12,7 @@ const { settings } = await dist('config/settings.js');
 const { groups } = await dist('config/setting.js');
 const { mountFields } = await dist('config/static-mounts.js');
 const { certificateFields } = await dist('config/tls-table.js');
+const { upstreamFields } = await dist('config/upstream-config.js');
 const { routeFields } = await dist('config/routes/routes.js');
 const { catalogue } = await dist('errors/catalogue.js');
 
@@ -252,8 +253,20 @@ export interface CorsInput {
 /** Where a request goes: to the app, elsewhere, or no further than here. */
 export type RouteTargetInput =
   | 'app'
+  | (string & {})
+  | readonly UpstreamTargetInput[]
+  | UpstreamInput
   | { readonly redirect: string; readonly status?: 301 | 302 | 303 | 307 | 308 | undefined }
   | { readonly respond: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> | undefined };
+
+/** \`http://api:8000\`, \`https://HOST\`, \`unix:/run/x.sock\`, with its share of the requests. */
+export type UpstreamTargetInput = string | { readonly url: string; readonly weight?: number | undefined };
+
+/** An HTTP upstream, and how it is asked. */
+export interface UpstreamInput {
+  readonly targets: string | readonly UpstreamTargetInput[];
+${upstreamFields.map(({ key, kind, help, default: value }) => `  /** ${help}. Default: \`${kind.show(value)}\`. */\n  readonly ${key}?: ${kind.inputType} | undefined;`).join('\n')}
+}
 
 /** A certificate of a local CA, for development: for localhost and the machine's name, "dev:a.test,b.test" for more. */
 export type TlsDev = 'dev' | \`dev:\${string}\`;

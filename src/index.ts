@@ -5,9 +5,18 @@ import type {
   RouteInput,
   RouteTargetInput,
   StaticMountInput,
+  UpstreamInput,
+  UpstreamTargetInput,
 } from './config/portico-config.ts';
 
-export type { PorticoConfig, RouteInput, RouteTargetInput, StaticMountInput };
+export type {
+  PorticoConfig,
+  RouteInput,
+  RouteTargetInput,
+  StaticMountInput,
+  UpstreamInput,
+  UpstreamTargetInput,
+};
 
 /** Settings, or a function that returns them when it is called. */
 export type PorticoConfigExport =

@@ -2,6 +2,7 @@
 
 import type { Status } from '../arbiter/control/protocol.ts';
 import { certificateLines } from './certificate-text.ts';
+import { routeLines, upstreamLines } from './upstream-text.ts';
 
 type Row = readonly string[];
 type AcmeName = NonNullable<EdgeNumbers['acme']>[number];
@@ -32,8 +33,11 @@ export function statusText(status: Status, nowMs: number): string {
     ...workers.map((worker) => workerRow(worker, arbiter, upgraded.get(worker.id) ?? 0)),
   ];
   const names = edges.find(({ status }) => status?.acme)?.status?.acme ?? [];
+  const numbers = edges.flatMap(({ status: one }) => (one === null ? [] : [one]));
+  const more = [...upstreamLines(numbers), ...routeLines(numbers)].map(plain);
+  const places = more.length === 0 ? [] : ['', ...more];
   const acme = names.length === 0 ? [] : ['', ...names.flatMap((name) => acmeLines(name, nowMs))];
-  return `${[...head, '', ...table([header, ...rows]), ...acme].join('\n')}\n`;
+  return `${[...head, '', ...table([header, ...rows]), ...places, ...acme].join('\n')}\n`;
 }
 
 /** What each edge says of names is the same: it lies in the directory they share. */

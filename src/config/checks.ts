@@ -43,6 +43,12 @@ export async function checkConfig(
     if (fault !== null) cannot('errorPages', `${status}=${path}`, fault);
   }
 
+  for (const { name, to } of config.routes) {
+    const file = to.kind === 'upstream' ? to.upstream.tls.caFile : null;
+    const fault = file === null ? null : fileFault(file);
+    if (fault !== null) cannot('routes', name, fault);
+  }
+
   const { bind, faults } = await resolveHosts(config.bind);
   for (const { address, why } of faults) cannot('bind', showBind(address), why);
   // One port speaks TLS or not; 0 is another one each time.

@@ -154,7 +154,7 @@ export interface PorticoConfig {
   readonly upgradeIdleTimeout?: number | string | undefined;
   /** What upgraded connections get when their worker leaves. On stop and on reload. Then WebSocket clients are sent a Close with status 1001, others the end of the connection, and connect anew to another worker. At most `gracefulTimeout`. Default: `5s`. */
   readonly upgradeGrace?: number | string | undefined;
-  /** Which requests go elsewhere than to the app; repeatable. The first route that takes a request has it; what none takes goes on to static files and the app. On the command line `/old={…}` can only name a target that is text; in a config file a route says more. See [routes](routes.md). Default: `none`. */
+  /** Which requests go elsewhere than to the app, such as /api=http://api:8000; repeatable. The first route that takes a request has it; what none takes goes on to static files and the app. On the command line a route is `[HOST]/PATH=TARGET` with a target that is text; in a config file it says more. See [routes](routes.md). Default: `none`. */
   readonly routes?: string | readonly (string | RouteInput)[] | undefined;
   /** Serve the files of DIR under the prefix; repeatable. In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken. Default: `none`. */
   readonly static?: string | readonly (string | StaticMountInput)[] | Readonly<Record<string, string | Omit<StaticMountInput, 'prefix'>>> | undefined;
@@ -240,7 +240,7 @@ export interface RouteInput {
   readonly methods?: string | readonly string[] | undefined;
   /** Headers a request must have: a value (where `*` stands for anything) or several, `true` (there) or `false` (not there). */
   readonly headers?: Readonly<Record<string, boolean | string | readonly string[]>> | undefined;
-  /** `"app"`, `{ redirect, status }` or `{ respond, body, headers }`. */
+  /** `"app"`, an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`. */
   readonly to: RouteTargetInput;
   /** What the path loses at its beginning before the request goes on, in whole segments; `true` is what `path` says. `X-Forwarded-Prefix` tells what it was. */
   readonly strip?: boolean | string | undefined;
@@ -289,8 +289,51 @@ export interface CorsInput {
 /** Where a request goes: to the app, elsewhere, or no further than here. */
 export type RouteTargetInput =
   | 'app'
+  | (string & {})
+  | readonly UpstreamTargetInput[]
+  | UpstreamInput
   | { readonly redirect: string; readonly status?: 301 | 302 | 303 | 307 | 308 | undefined }
   | { readonly respond: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> | undefined };
+
+/** `http://api:8000`, `https://HOST`, `unix:/run/x.sock`, with its share of the requests. */
+export type UpstreamTargetInput = string | { readonly url: string; readonly weight?: number | undefined };
+
+/** An HTTP upstream, and how it is asked. */
+export interface UpstreamInput {
+  readonly targets: string | readonly UpstreamTargetInput[];
+  /** Longest wait for a connection, TLS included; then another member is tried. Default: `5s`. */
+  readonly connectTimeout?: number | string | undefined;
+  /** Longest wait for a response to begin (else 504); 0 for no limit. Default: `1m`. */
+  readonly firstByteTimeout?: number | string | undefined;
+  /** Longest silence within a response, which is then cut; 0 for no limit. Default: `5m`. */
+  readonly idleTimeout?: number | string | undefined;
+  /** How long a connection without request is kept: less than the upstream keeps it (Node and uvicorn 5 s). Default: `4s`. */
+  readonly keepAlive?: number | string | undefined;
+  /** Connections to each address at a time; requests beyond wait. Default: `256`. */
+  readonly maxConnections?: number | undefined;
+  /** Connections without request that are kept to each address. Default: `64`. */
+  readonly idleConnections?: number | undefined;
+  /** Most requests that wait for a connection (else 503). Default: `1024`. */
+  readonly queueSize?: number | undefined;
+  /** Longest wait for a connection (else 503). Default: `30s`. */
+  readonly queueTimeout?: number | string | undefined;
+  /** Path that is asked for at each address: who does not answer with 200 to 399 gets no requests. Default: `none`. */
+  readonly healthCheck?: string | { path?: string; interval?: number | string; timeout?: number | string; failures?: number; successes?: number } | null | undefined;
+  /** Requests that fail within `failTimeout` before the address gets none for as long; 0 for never. Default: `3`. */
+  readonly maxFailures?: number | undefined;
+  /** See `maxFailures`; after it one request is let through, and decides. Default: `10s`. */
+  readonly failTimeout?: number | string | undefined;
+  /** An address that comes, or comes back, gets more and more until its full share after so long. Default: `0`. */
+  readonly slowStart?: number | string | undefined;
+  /** Names are looked up again after so long, or sooner if their TTL is shorter. Default: `10s`. */
+  readonly resolve?: number | string | undefined;
+  /** Tells who the client is by PROXY protocol, version 1 or 2; each request has a connection of its own then. Default: `none`. */
+  readonly proxyProtocol?: 0 | 1 | 2 | boolean | undefined;
+  /** Host for the upstream: the client's, the `target`'s own, or a name. Default: `client`. */
+  readonly host?: string | undefined;
+  /** How certificates of https upstreams are checked: `caFile`, `serverName`, `verify`. Default: `verified`. */
+  readonly tls?: { caFile?: string | null; serverName?: string | null; verify?: boolean } | undefined;
+}
 
 /** A certificate of a local CA, for development: for localhost and the machine's name, "dev:a.test,b.test" for more. */
 export type TlsDev = 'dev' | `dev:${string}`;

@@ -189,7 +189,7 @@ const proxyProtocol: Kind<0 | 1 | 2> = {
 };
 
 /** In the order in which the docs show them. */
-const upstreamFields: readonly UpstreamField[] = [
+export const upstreamFields: readonly UpstreamField[] = [
   row({
     ...{ key: 'connectTimeout', field: 'connectTimeoutMs', kind: wait, default: 5_000 },
     help: 'Longest wait for a connection, TLS included; then another member is tried',

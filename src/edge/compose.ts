@@ -10,6 +10,7 @@ import {
   upstreamFields,
 } from '../http/forwarded.ts';
 import { applyRules } from '../http/header-rules.ts';
+import type { RouteStatus, UpstreamStatus } from '../ipc/messages.ts';
 import { addPrefix } from '../routing/onward.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
@@ -27,6 +28,7 @@ import { createIntercept } from './error-pages/intercept.ts';
 import { answerHealth, type HealthFacts } from './health.ts';
 import { createRedirectHttps } from './redirect-https.ts';
 import type { ResponseStep } from './response-step.ts';
+import { Lanes } from './routes/lanes.ts';
 import { Routes, type Way } from './routes/routes.ts';
 import { StaticLane } from './static/static.ts';
 import { createCertificateCheck } from './tls/client-certificate.ts';
@@ -50,6 +52,8 @@ export interface Parts {
 /** What is made of one set of settings. */
 export interface Composed {
   readonly handle: Handle;
+  upstreams(): UpstreamStatus[];
+  routes(): RouteStatus[];
   /** Lets go of what it holds; requests under way end as they would. */
   close(): void;
 }
@@ -73,8 +77,10 @@ export function compose(config: Config, parts: Parts): Composed {
   const refuse = createCertificateCheck(config.certReqs);
   const redirect = createRedirectHttps(config, parts.httpsPort);
   /** Of this composition alone: by it is known what the app was sent for the same fields before. */
-  const unrouted: Way = { prefix: '', rules: null };
-  const routes = config.routes.length > 0 ? new Routes(config, unrouted, errorPages) : null;
+  const unrouted: Way = { prefix: '', rules: null, lane: null };
+  const lanes = new Lanes(config, upstreamSteps(config, parts), log);
+  const routes =
+    config.routes.length > 0 ? new Routes(config, { unrouted, lanes, errorPages }) : null;
   const isAlone = routes !== null && !hasApp(config);
   const forwarding: ForwardSettings = {
     responseTimeoutMs: config.responseTimeoutMs,
@@ -102,28 +108,34 @@ export function compose(config: Config, parts: Parts): Composed {
     if (way === null) return;
 
     // 4. Another protocol: the app's, on a connection of its own.
-    if (exchange.upgrade && !isAlone && wantsUpgrade(exchange)) {
+    if (exchange.upgrade && !isAlone && way.lane === null && wantsUpgrade(exchange)) {
       const stick = stickTo?.(exchange) ?? null;
       upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick);
       return;
     }
 
-    // 5. Static files. What is found to be none only after a look at the disk goes on from there.
+    // 5. What the route gives to an upstream.
+    if (way.lane !== null) {
+      forward(exchange, peer, trusted, way);
+      return;
+    }
+
+    // 6. Static files. What is found to be none only after a look at the disk goes on from there.
     if (statics?.serve(exchange, () => answer(exchange, peer, trusted, way))) return;
 
     answer(exchange, peer, trusted, way);
   }
 
-  // 6. Stored responses. What is not there is asked for on an exchange of the cache's own.
+  // 7. Stored responses. What is not there is asked for on an exchange of the cache's own.
   function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
     if (isAlone) respondWithError(exchange, 'NOT_FOUND', errorPages);
     // What a route tells the app beside the request, the cache knows nothing of.
-    else if (cache === null || way !== unrouted) toApp(exchange, peer, trusted, way);
-    else cache.handle(exchange, trusted, (own) => toApp(own, peer, trusted, way));
+    else if (cache === null || way !== unrouted) forward(exchange, peer, trusted, way);
+    else cache.handle(exchange, trusted, (own) => forward(own, peer, trusted, way));
   }
 
-  // 7. The app.
-  function toApp(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
+  // 8. The app, or an upstream.
+  function forward(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
     const { request } = exchange;
     const { method, target, version, fields } = request;
     // Of a request that came before: the peer is its connection's, so all else is the same too.
@@ -136,9 +148,13 @@ export function compose(config: Config, parts: Parts): Composed {
       if (repeats !== null) shared = repeats.keepUpstream(upstream, way);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
-    const forward = new Forward(exchange, head, pool, forwarding);
-    if (stickTo !== null) forward.stick = stickTo(exchange);
-    forward.run();
+    const { lane } = way;
+    const one =
+      lane === null
+        ? new Forward(exchange, head, pool, forwarding)
+        : new Forward(exchange, head, lane.pool, lane.forwarding);
+    if (stickTo !== null) one.stick = stickTo(exchange);
+    one.run();
   }
 
   /** What the app is told, and by whom it is asked. */
@@ -156,7 +172,12 @@ export function compose(config: Config, parts: Parts): Composed {
   const afterHealth = healthEndpoints ? answerHealth(readyWorkers, parts.health, handle) : handle;
   return {
     handle: config.acme.length > 0 ? acme.before(afterHealth) : afterHealth,
-    close: () => statics?.close(),
+    upstreams: () => lanes.status(),
+    routes: () => routes?.status() ?? [],
+    close() {
+      statics?.close();
+      lanes.close();
+    },
   };
 }
 
@@ -173,6 +194,15 @@ function responseSteps(
     missing: (exchange) => respondWithError(exchange, 'NOT_FOUND', errorPages),
   });
   if (accel !== null) steps.push(accel);
+  return [...steps, ...upstreamSteps(config, { errorPages, compressing })];
+}
+
+/** What a response of an upstream meets: it may not name files of ours, and is not stored. */
+function upstreamSteps(
+  config: Config,
+  { errorPages, compressing }: Pick<Parts, 'errorPages' | 'compressing'>,
+): ResponseStep[] {
+  const steps: ResponseStep[] = [];
   if (config.interceptErrors) steps.push(createIntercept(errorPages));
   if (config.compress) steps.push(createCompression(config, compressing));
   return steps;

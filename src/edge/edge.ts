@@ -33,6 +33,13 @@ function cacheFor(config: Config, former: Cache | null): Cache | null {
   return former?.bytesMax === config.cacheBytes ? former : new Cache(config);
 }
 
+/** Of settings that are not yet in force. */
+interface Prepared {
+  readonly errorPages: ErrorPages;
+  readonly cache: Cache | null;
+  readonly composed: Composed;
+}
+
 /** One edge: what is composed from the settings is replaced as a whole by a reload, what lives
  *  longer (sockets, links, the queue) stays. */
 export class Edge {
@@ -102,6 +109,15 @@ export class Edge {
     const errorPages = loadErrorPages(config.errorPages);
     const cache = cacheFor(config, this.cache);
     const composed = this.compose(config, errorPages, cache);
+    try {
+      this.use(config, tls, { errorPages, cache, composed });
+    } catch (error) {
+      composed.close();
+      throw error;
+    }
+  }
+
+  private use(config: Config, tls: TlsFiles, { errorPages, cache, composed }: Prepared): void {
     const { accessLogfile, accessLogformat } = this.config;
     const logsElsewhere =
       config.accessLogfile !== accessLogfile || config.accessLogformat !== accessLogformat;
@@ -178,6 +194,8 @@ export class Edge {
       tls: this.listener.tls,
       acme: this.acme.status(),
       certificates: this.certificates.summary((certPem) => this.stapling.status(certPem)),
+      upstreams: this.composed.upstreams(),
+      routes: this.composed.routes(),
       workers: this.pool.status(),
     };
   }

@@ -57,6 +57,23 @@ const certificate: Check = (value) =>
     notBeforeMs: finite,
     notAfterMs: finite,
   });
+const upstreamMember: Check = (value) =>
+  fits(value, {
+    address: text,
+    state: text,
+    weight: count,
+    inFlight: count,
+    served: count,
+    failures: count,
+    lastFailure: (why) => why === null || text(why),
+  });
+const upstreamStatus: Check = (value) =>
+  fits(value, {
+    name: text,
+    queued: count,
+    members: (list) => Array.isArray(list) && list.every(upstreamMember),
+  });
+const routeStatus: Check = (value) => fits(value, { name: text, requests: count, refused: count });
 const edgeStatus: Check = (value) =>
   fits(value, {
     pid: count,
@@ -69,6 +86,8 @@ const edgeStatus: Check = (value) =>
     tls: tlsStatus,
     acme: acmeNames,
     certificates: (list) => Array.isArray(list) && list.every(certificate),
+    upstreams: (list) => Array.isArray(list) && list.every(upstreamStatus),
+    routes: (list) => Array.isArray(list) && list.every(routeStatus),
     workers: (list) =>
       Array.isArray(list) && list.length <= listMax && list.every((share) => workerShare(share)),
   });

@@ -222,6 +222,13 @@ export interface UpstreamStatus {
   }[];
 }
 
+export interface RouteStatus {
+  readonly name: string;
+  readonly requests: number;
+  /** Of these, by `allow`, `deny`, `cors` or `auth`. */
+  readonly refused: number;
+}
+
 export interface EdgeStatus {
   readonly pid: number;
   readonly connections: number;
@@ -237,6 +244,9 @@ export interface EdgeStatus {
   readonly acme: readonly AcmeNameStatus[] | null;
   /** The default first. */
   readonly certificates: readonly CertificateSummary[];
+  readonly upstreams: readonly UpstreamStatus[];
+  /** In their order, with what they took since these settings are in force. */
+  readonly routes: readonly RouteStatus[];
   /** In flight by worker id. */
   readonly workers: readonly {
     readonly id: number;

@@ -2,6 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -10,7 +13,7 @@ import { staticMount } from '../../src/config/static-mounts.ts';
 import { fieldValue } from '../../src/http/fields.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import { routes } from '../helpers/routes.ts';
-import { runEdge } from '../helpers/running-edge.ts';
+import { runEdge, until } from '../helpers/running-edge.ts';
 
 /** An edge with an app that says what it was asked. */
 async function edgeWith(t: TestContext, changes: Partial<Config>) {
@@ -285,4 +288,136 @@ test('preflights are answered by the edge, and answers say which origin may read
   const any = await ask('GET', '/all', 'Host: a\r\nOrigin: null');
   assert.equal(any.fields.get('access-control-allow-origin'), '*');
   assert.equal(any.fields.has('vary'), false);
+});
+
+/** An upstream that says what it was asked, and when its connections are gone. */
+async function upstreamServer(t: TestContext, name: string) {
+  const heard: IncomingMessage[] = [];
+  const server = createServer((request, response) => {
+    heard.push(request);
+    let body = '';
+    request.on('data', (chunk) => {
+      body += chunk;
+    });
+    request.on('end', () => response.end(`${name} ${request.method} ${request.url} ${body}`));
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return { url: `http://127.0.0.1:${port}`, heard, server, sockets };
+}
+
+test('routes lead to HTTP upstreams, with path, fields and Host as they say', async (t) => {
+  const one = await upstreamServer(t, 'one');
+  const two = await upstreamServer(t, 'two');
+  const dir = temporary(t);
+  writeFileSync(join(dir, 'index.html'), 'page');
+  const { ask, app, edge, configure } = await edgeWith(t, {
+    static: [staticMount({ prefix: '/', dir, tryFiles: true })],
+    routes: routes(
+      {
+        path: '/one',
+        strip: true,
+        requestHeaders: { set: { 'X-Tenant': 'a' } },
+        responseHeaders: { set: { 'X-From': 'one' } },
+        to: one.url,
+      },
+      { host: 'two.test', to: { targets: [two.url], host: 'target' } },
+      { path: '/same', to: one.url },
+    ),
+  });
+  const answer = await ask('POST', '/one/x?y', 'Host: shop.test\r\nContent-Length: 4\r\n\r\nbody');
+  assert.equal(answer.body, 'one POST /x?y body');
+  assert.equal(answer.fields.get('x-from'), 'one');
+  const { headers } = one.heard[0]!;
+  assert.deepEqual(
+    [headers.host, headers['x-tenant'], headers['x-forwarded-prefix'], headers['x-forwarded-for']],
+    ['shop.test', 'a', '/one', '127.0.0.1'],
+  );
+  assert.equal((await ask('GET', '/index.html', 'Host: TWO.test')).body, 'two GET /index.html ');
+  assert.equal(two.heard[0]!.headers.host, two.url.slice(7));
+  assert.equal(two.heard[0]!.headers['x-forwarded-host'], 'TWO.test');
+  assert.equal((await ask('GET', '/same/z')).body, 'one GET /same/z ');
+  assert.equal((await ask('GET', '/index.html')).body, 'page');
+  assert.equal((await ask('GET', '/other')).body, 'GET /other ');
+  assert.equal(app.taken.length, 1);
+  // Two routes to one upstream share it.
+  const { upstreams, routes: counted } = edge.status();
+  assert.deepEqual(
+    upstreams.map(({ members }) => members.map(({ served }) => served)),
+    [[2], [1]],
+  );
+  assert.deepEqual(
+    counted.map(({ requests }) => requests),
+    [1, 1, 1],
+  );
+  configure({ module: 'app.js', routes: routes({ path: '/one', to: two.url }) });
+  assert.equal((await ask('GET', '/one')).body, 'two GET /one ');
+  await until('no connection to the former upstream', () => one.sockets.size === 0);
+});
+
+test('an upstream names no files of ours, and is not stored', async (t) => {
+  const dir = temporary(t);
+  writeFileSync(join(dir, 'secret.txt'), 'secret');
+  const server = createServer((_, response) => {
+    response.setHeader('X-Accel-Redirect', '/internal/secret.txt');
+    response.setHeader('Cache-Control', 'max-age=60');
+    response.end(String(++count));
+  });
+  let count = 0;
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  t.after(() => void server.close());
+  const { port } = server.address() as { port: number };
+  const { ask } = await edgeWith(t, {
+    cacheBytes: 1024 ** 2,
+    static: [staticMount({ prefix: '/internal', dir, internal: true })],
+    routes: routes({ path: '/api', to: `http://127.0.0.1:${port}` }),
+  });
+  assert.equal((await ask('GET', '/api')).body, '1');
+  assert.equal((await ask('GET', '/api')).body, '2');
+});
+
+test('an upstream that is not there is a 502, and the app goes on', async (t) => {
+  const gone = await upstreamServer(t, 'gone');
+  gone.server.close();
+  const { ask, logged } = await edgeWith(t, {
+    routes: routes({ path: '/api', to: { targets: [gone.url], connectTimeout: '200ms' } }),
+  });
+  assert.ok([502, 503].includes((await ask('GET', '/api')).status));
+  assert.ok(logged.some((text) => text.includes('UPSTREAM') || text.includes('ECONNREFUSED')));
+  assert.equal((await ask('GET', '/')).status, 200);
+});
+
+test('a gRPC call for an HTTP/1.1 upstream is UNIMPLEMENTED, and gRPC-Web passes', async (t) => {
+  const one = await upstreamServer(t, 'one');
+  const { port } = await edgeWith(t, { h2c: true, routes: routes({ to: one.url }) });
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  t.after(() => session.destroy());
+  const call = (type: string) =>
+    new Promise<Record<string, unknown>>((resolve, reject) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/pkg.Service/Call',
+        'content-type': type,
+        te: 'trailers',
+      });
+      stream.once('response', resolve).once('error', reject);
+      stream.resume().end(Buffer.alloc(5));
+    });
+  const refused = await call('application/grpc+proto');
+  assert.deepEqual(
+    [refused[':status'], refused['content-type'], refused['grpc-status']],
+    [200, 'application/grpc', '12'],
+  );
+  assert.equal(one.heard.length, 0);
+  assert.equal((await call('application/grpc-web+proto'))[':status'], 200);
+  assert.equal(one.heard.length, 1);
 });

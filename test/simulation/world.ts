@@ -219,6 +219,7 @@ export function createWorld({ clock, random, config, onEvent }: WorldOptions): W
         const status = {
           ...{ pid: 1, connections: 0, requestsInFlight: 0, requestsServed: 0, queued: 0 },
           ...{ rssBytes: 0, cache: null, tls: null, acme: null, certificates: [], workers: [] },
+          ...{ upstreams: [], routes: [] },
         };
         later(edge, random.between(0, 50), () =>
           onEvent({

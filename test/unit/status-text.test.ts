@@ -45,6 +45,8 @@ const status: Status = {
         tls: null,
         acme: null,
         certificates: [],
+        upstreams: [],
+        routes: [],
         workers: [],
       },
     },

@@ -51,7 +51,10 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
 
 /** Puts the places of carried packages into the code. */
 export function withPlaces(code: string, placeOf: (dir: string) => string): string {
-  return code.replace(carriedToken, (_, dir: string) => `${baseToken}/${placeOf(decodeURIComponent(dir))}`);
+  return code.replace(
+    carriedToken,
+    (_, dir: string) => `${baseToken}/${placeOf(decodeURIComponent(dir))}`,
+  );
 }
 
 interface Findings {
@@ -94,7 +97,8 @@ async function bundleOnce(options: BundleOptions, findings: Findings) {
 function faultOf(messages: readonly Message[]): Error {
   const lines = messages.map(({ text, location, detail }) => {
     if (detail instanceof BuildFault) return detail.message;
-    const at = location === null ? '' : `${location.file}:${location.line}:${location.column + 1}: `;
+    const at =
+      location === null ? '' : `${location.file}:${location.line}:${location.column + 1}: `;
     return at + text;
   });
   return new BuildFault(`Cannot bundle the app:\n  ${lines.slice(0, 10).join('\n  ')}`);

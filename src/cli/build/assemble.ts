@@ -94,5 +94,7 @@ function run(dir: string, program: string, args: readonly string[]): void {
   });
   if (status === 0) return;
   const how = error?.message ?? (signal === null ? `exit code ${status}` : signal);
-  throw new BuildFault(`${[program, ...args].join(' ')} failed (${how})\n${(stderr + stdout).trim()}`);
+  throw new BuildFault(
+    `${[program, ...args].join(' ')} failed (${how})\n${(stderr + stdout).trim()}`,
+  );
 }

@@ -80,8 +80,7 @@ export function inspectBinary(file: string): BaseNode {
     throw new BuildFault(`Cannot read ${file}: ${(error as Error).message}`);
   }
   const target = targetOf(content);
-  if (target === null)
-    throw new BuildFault(`${file} is no program for ${targets.join(', ')}`);
+  if (target === null) throw new BuildFault(`${file} is no program for ${targets.join(', ')}`);
   // The address of its headers, which native addons are compiled with, is in each build.
   const at = content.indexOf('/node-v');
   const version = /^\/node-v(\d+\.\d+\.\d+)/.exec(content.toString('latin1', at, at + 32))?.[1];

@@ -137,7 +137,10 @@ function carry(
     addPath(files, root, path);
   const places = new Map([...dirs].reverse().map(([place, dir]) => [dir, place]));
   const names = [...wanted.values()].map(({ name }) => name).sort();
-  return { places, names: [...names, ...options.include, ...bundle.addons.map((it) => basename(it))] };
+  return {
+    places,
+    names: [...names, ...options.include, ...bundle.addons.map((it) => basename(it))],
+  };
 }
 
 /** -o, or the name of the project, here. */

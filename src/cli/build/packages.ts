@@ -58,7 +58,9 @@ export function isNative({ dir }: Package): boolean {
     manifest.napi !== undefined ||
     manifest.binary !== undefined ||
     nativeLoaders.some((name) => name in dependencies) ||
-    Object.keys(optionalDependencies).some((name) => /(linux|darwin|win32)-(x64|arm64)/.test(name)) ||
+    Object.keys(optionalDependencies).some((name) =>
+      /(linux|darwin|win32)-(x64|arm64)/.test(name),
+    ) ||
     ['binding.gyp', 'prebuilds'].some((name) => existsSync(join(dir, name)))
   );
 }

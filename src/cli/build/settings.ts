@@ -43,8 +43,7 @@ export async function buildSettings(rest: readonly string[], cwd: string): Promi
   const { config } = resolved;
   const code = file !== null && isCode(file) ? file : null;
   const kept = assignments.filter(
-    ({ key, origin }) =>
-      !keysBuiltIn.includes(key) && !(code !== null && origin.from === 'file'),
+    ({ key, origin }) => !keysBuiltIn.includes(key) && !(code !== null && origin.from === 'file'),
   );
   for (const { key, origin } of kept) refuseSecret(key, origin);
   return {

@@ -1,6 +1,7 @@
 // What a route is once it is read: which requests it takes, and what becomes of them. Plain data.
 
 import type { HeaderRules } from '../../http/header-rules.ts';
+import type { UpstreamConfig } from '../upstream-config.ts';
 
 /** The first route that takes a request has it; what none takes goes on to static files and the app. */
 export interface RouteConfig {
@@ -68,6 +69,8 @@ export interface HeaderCondition {
 export type RouteTarget =
   /** Static files, then the app, as for requests that no route takes. */
   | { readonly kind: 'app' }
+  /** An HTTP server that somebody else runs. */
+  | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }
   | { readonly kind: 'redirect'; readonly location: string; readonly status: number }
   | {
       readonly kind: 'respond';

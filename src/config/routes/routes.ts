@@ -2,6 +2,7 @@
 
 import type { Config } from '../config.ts';
 import { type Kind, Unfit } from '../kinds.ts';
+import { showTarget as showUpstream } from '../upstream-config.ts';
 import { readAddresses, readCors } from './access.ts';
 import { Complaints } from './complaints.ts';
 import { readRequestRules, readResponseRules, readSecurity } from './header-rules.ts';
@@ -36,7 +37,7 @@ export const routeFields = {
   },
   to: {
     type: 'RouteTargetInput',
-    help: '`"app"`, `{ redirect, status }` or `{ respond, body, headers }`',
+    help: '`"app"`, an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`',
   },
   strip: {
     type: 'boolean | string',
@@ -177,6 +178,8 @@ export function showTarget(to: RouteConfig['to']): string {
   switch (to.kind) {
     case 'app':
       return 'app';
+    case 'upstream':
+      return to.upstream.targets.map(showUpstream).join(' ');
     case 'redirect':
       return `${to.status} ${to.location}`;
     case 'respond':

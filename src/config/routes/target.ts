@@ -1,6 +1,8 @@
-// Reads where a route leads: the app, a redirect, an answer.
+// Reads where a route leads: the app, an HTTP upstream, a redirect, an answer.
 
 import { standardReason } from '../../http/status.ts';
+import { Unfit } from '../kinds.ts';
+import { upstream } from '../upstream-config.ts';
 import type { Complaints } from './complaints.ts';
 import { readResponseFields } from './header-rules.ts';
 import type { RouteTarget } from './route-config.ts';
@@ -10,7 +12,8 @@ const redirectStatuses = [301, 302, 303, 307, 308];
 /** The settings travel to each process: an answer that is a page is better a static file. */
 const BODY_CHARS_MAX = 65_536;
 
-const expected = "'app', { redirect, status } or { respond, body, headers }";
+const expected =
+  "'app', a URL such as 'http://api:8000' or several, { targets: [URL, …], … }, { redirect, status } or { respond, body, headers }";
 
 /** `params`: the names that the route's pattern gives to parts of the path. Null with a complaint. */
 export function readTarget(
@@ -25,7 +28,22 @@ export function readTarget(
     return readRedirect(at, raw, params, complaints);
   else if (raw !== null && typeof raw === 'object' && 'respond' in raw)
     return readRespond(at, raw, complaints);
+  else if (looksLikeUpstream(raw)) return readUpstream(at, raw, complaints);
   else complaints.add(at, raw, `it is ${expected}`);
+  return null;
+}
+
+function looksLikeUpstream(raw: unknown): boolean {
+  if (typeof raw === 'string') return /^(https?|unix):/i.test(raw);
+  return Array.isArray(raw) || (raw !== null && typeof raw === 'object' && 'targets' in raw);
+}
+
+function readUpstream(at: string, raw: unknown, complaints: Complaints): RouteTarget | null {
+  const read = upstream.read(raw);
+  if (!(read instanceof Unfit)) return { kind: 'upstream', upstream: read };
+  const hint = (text: string) => `it is ${upstream.expected}${text === '' ? '' : `; ${text}`}`;
+  if (read.parts.length === 0) complaints.add(at, raw, read.hint || hint(''));
+  for (const part of read.parts) complaints.add(at, part.raw, hint(part.hint));
   return null;
 }
 

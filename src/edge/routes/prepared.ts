@@ -57,6 +57,7 @@ function gate(allow: readonly string[], deny: readonly string[]): (address: stri
 function prepareAct({ to }: RouteConfig): Act {
   switch (to.kind) {
     case 'app':
+    case 'upstream':
       return { kind: 'onward' };
     case 'redirect':
       return { kind: 'redirect', status: to.status, location: parseTemplate(to.location) };

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import type { CompiledRules } from '../../http/header-rules.ts';
+import type { RouteStatus } from '../../ipc/messages.ts';
 import {
   type Asker,
   onwardTarget,
@@ -21,6 +22,8 @@ import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { answerWith } from '../own-answer.ts';
 import { answerPreflight, corsRules } from './cors.ts';
+import { isGrpc, refuseGrpc } from './grpc.ts';
+import type { Lane, Lanes } from './lanes.ts';
 import { type Act, type Prepared, prepareRoute } from './prepared.ts';
 
 /** How a request goes on. One for all requests of a route and path, so that what was made by it can
@@ -30,6 +33,15 @@ export interface Way {
   readonly prefix: string;
   /** What is changed of its fields. */
   readonly rules: CompiledRules | null;
+  /** Null = static files, then the app. */
+  readonly lane: Lane | null;
+}
+
+export interface RoutesParts {
+  /** The way of a request that no route takes. */
+  readonly unrouted: Way;
+  readonly lanes: Lanes;
+  readonly errorPages: ErrorPages;
 }
 
 export class Routes {
@@ -37,11 +49,12 @@ export class Routes {
   private readonly prepared: readonly Prepared[];
   private readonly ways = new WeakMap<Candidate, Way>();
   private readonly unrouted: Way;
+  private readonly lanes: Lanes;
   private readonly errorPages: ErrorPages;
 
-  /** `unrouted`: the way of a request that no route takes. */
-  constructor({ routes }: Pick<Config, 'routes'>, unrouted: Way, errorPages: ErrorPages) {
+  constructor({ routes }: Pick<Config, 'routes'>, { unrouted, lanes, errorPages }: RoutesParts) {
     this.unrouted = unrouted;
+    this.lanes = lanes;
     this.table = compileRoutes(routes);
     this.prepared = routes.map(prepareRoute);
     this.errorPages = errorPages;
@@ -73,6 +86,14 @@ export class Routes {
     return this.act(exchange, candidate, prepared);
   }
 
+  status(): RouteStatus[] {
+    return this.prepared.map(({ route: { name }, requests, refused }) => ({
+      name,
+      requests,
+      refused,
+    }));
+  }
+
   private refuse(exchange: Exchange, prepared: Prepared): null {
     prepared.refused++;
     exchange.record.upstream = 'route';
@@ -84,6 +105,7 @@ export class Routes {
     const { act, rewrite, route } = prepared;
     switch (act.kind) {
       case 'onward':
+        if (route.to.kind === 'upstream' && isGrpc(exchange.request)) return refuseGrpc(exchange);
         if (rewrite !== null || route.strip !== null)
           useTarget(exchange, onwardTarget(askerOf(exchange), candidate, rewrite));
         return this.wayOf(candidate, prepared);
@@ -97,11 +119,13 @@ export class Routes {
     }
   }
 
-  private wayOf(candidate: Candidate, { requestRules: rules }: Prepared): Way {
+  private wayOf(candidate: Candidate, { requestRules: rules, route }: Prepared): Way {
     const known = this.ways.get(candidate);
     if (known !== undefined) return known;
     const prefix = prefixOf(candidate);
-    const way = prefix === '' && rules === null ? this.unrouted : { prefix, rules };
+    const lane = this.lanes.laneOf(route);
+    const isPlain = prefix === '' && rules === null && lane === null;
+    const way = isPlain ? this.unrouted : { prefix, rules, lane };
     this.ways.set(candidate, way);
     return way;
   }

@@ -1,0 +1,56 @@
+// The HTTP upstreams that routes lead to: one of each kind, however many routes name it.
+
+import type { Config } from '../../config/config.ts';
+import type { RouteConfig } from '../../config/routes/route-config.ts';
+import type { UpstreamStatus } from '../../ipc/messages.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { ForwardSettings } from '../balancer/forward.ts';
+import type { Pool } from '../balancer/pool.ts';
+import type { ResponseStep } from '../response-step.ts';
+import { createUpstream, type Upstream } from '../upstream/upstream.ts';
+
+/** Where a request goes that is not the app's. */
+export interface Lane {
+  readonly pool: Pool;
+  readonly forwarding: ForwardSettings;
+}
+
+export class Lanes {
+  private readonly upstreams = new Map<string, { upstream: Upstream; lane: Lane }>();
+
+  /** Throws where a setting can't be put to work. */
+  constructor({ routes }: Pick<Config, 'routes'>, steps: readonly ResponseStep[], log: Log) {
+    try {
+      for (const { to } of routes) {
+        if (to.kind !== 'upstream') continue;
+        const key = keyOf(to);
+        if (this.upstreams.has(key)) continue;
+        const upstream = createUpstream(to.upstream, log);
+        const { pool } = upstream;
+        const { firstByteTimeoutMs: responseTimeoutMs } = to.upstream;
+        const forwarding = { responseTimeoutMs, spool: false, responseSteps: steps };
+        this.upstreams.set(key, { upstream, lane: { pool, forwarding } });
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Null: the app. */
+  laneOf({ to }: RouteConfig): Lane | null {
+    return to.kind === 'upstream' ? this.upstreams.get(keyOf(to))!.lane : null;
+  }
+
+  status(): UpstreamStatus[] {
+    return [...this.upstreams.values()].map(({ upstream }) => upstream.status());
+  }
+
+  close(): void {
+    for (const { upstream } of this.upstreams.values()) upstream.close();
+  }
+}
+
+function keyOf({ upstream }: Extract<RouteConfig['to'], { kind: 'upstream' }>): string {
+  return JSON.stringify(upstream);
+}
