@@ -33,7 +33,8 @@ export function chooseWeighted(
       continue;
     }
     const load = candidate.inFlight / candidate.weight;
-    const next = nextTurn(candidate, clock);
+    // The middle of its turn: by their ends, all turns of a heavy one would come before the first of a light one.
+    const next = nextTurn(candidate, clock) - 0.5 / candidate.weight;
     if (best !== -1 && (load > bestLoad || (load === bestLoad && next >= bestNext))) continue;
     best = index;
     bestLoad = load;
@@ -48,7 +49,9 @@ export function chooseWeighted(
   return index;
 }
 
-/** Whoever comes late, or was away, does not make up for it. */
-function nextTurn({ turn, weight }: Weighted, clock: TurnClock): number {
-  return Math.max(turn + 1 / weight, clock.at);
+/** Whoever comes late, or was away, does not make up for it; nor does one pay for a weight that it no longer has. */
+function nextTurn(candidate: Weighted, { at }: TurnClock): number {
+  const step = 1 / candidate.weight;
+  if (candidate.turn > at + step) candidate.turn = at + step;
+  return Math.max(candidate.turn + step, at);
 }

@@ -112,6 +112,12 @@ export class HttpConnection implements ResponseEvents {
     this.socket.resume();
   }
 
+  /** Nobody waits for the response any more. */
+  drop(): void {
+    this.stream = null;
+    this.close(null);
+  }
+
   /** It carries no request, and is not to: ends behind what was written. */
   retire(): void {
     this.socket.destroySoon();

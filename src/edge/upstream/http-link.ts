@@ -98,7 +98,7 @@ class HttpLink implements Link, ConnectionOwner {
     if (typeof head !== 'string') stream.refuseLater(head);
     else {
       const { preamble } = this.options;
-      const connection = this.idle.pop() ?? this.dial();
+      const connection = this.takeIdle() ?? this.dial();
       stream.begin(connection, preamble === null ? head : preamble(request.client) + head);
       if (this.sweeper === null) this.sweepLater();
     }
@@ -121,6 +121,8 @@ class HttpLink implements Link, ConnectionOwner {
   onConnected(connection: HttpConnection): void {
     if (connection !== this.prober) return;
     this.prober = null;
+    // It takes no place from a request: there may be but one.
+    this.all.delete(connection);
     const { preamble } = this.options;
     if (preamble !== null) connection.socket.end(preamble(null), 'latin1');
     connection.retire();
@@ -181,6 +183,13 @@ class HttpLink implements Link, ConnectionOwner {
     if (this.idle.length === 0 && this.all.size >= maxConnections)
       return failure('QUEUE_FULL', `${maxConnections} connections are in use`);
     return null;
+  }
+
+  /** One whose end is not yet known to anybody but its socket is passed over. */
+  private takeIdle(): HttpConnection | undefined {
+    let connection = this.idle.pop();
+    while (connection?.socket.writable === false) connection = this.idle.pop();
+    return connection;
   }
 
   private dial(): HttpConnection {

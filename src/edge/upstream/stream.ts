@@ -97,8 +97,7 @@ export class HttpStream implements LinkStream {
   }
 
   cancel(): void {
-    if (!this.settle()) return;
-    this.connection?.close(null);
+    if (this.settle()) this.connection?.drop();
   }
 
   // ── from the connection

@@ -117,7 +117,12 @@ export class Upstream {
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
     this.resolver.cancel();
-    if (this.pool.queued === 0) this.leave();
+    if (this.isIdle) this.leave();
+  }
+
+  private get isIdle(): boolean {
+    for (const { member } of this.byId.values()) if (member.inFlight > 0) return false;
+    return this.pool.queued === 0;
   }
 
   // ── members
@@ -254,7 +259,8 @@ export class Upstream {
   private tick(nowMs: number): void {
     for (const { member } of this.byId.values()) member.tick(nowMs);
     this.lookForNone(nowMs);
-    if (this.isClosed && this.pool.queued === 0) this.leave();
+    // A request that fails meanwhile may be sent to another member.
+    if (this.isClosed && this.isIdle) this.leave();
   }
 
   /** Requests wait for a member that restarts, but not for long where there is none. */
