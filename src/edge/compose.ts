@@ -2,6 +2,7 @@
 
 import type { Config } from '../config/config.ts';
 import { hasApp } from '../config/has-app.ts';
+import type { Failure } from '../errors/failure.ts';
 import type { ClientFacts, Exchange, Fields, Handle } from '../http/exchange.ts';
 import {
   createTrust,
@@ -54,6 +55,8 @@ export interface Composed {
   readonly handle: Handle;
   upstreams(): UpstreamStatus[];
   routes(): RouteStatus[];
+  /** From now on no request waits for an upstream: who does, gives up. */
+  refuse(reason: Failure): void;
   /** Lets go of what it holds; requests under way end as they would. */
   close(): void;
 }
@@ -107,10 +110,11 @@ export function compose(config: Config, parts: Parts): Composed {
     const way = routes === null ? unrouted : routes.take(exchange);
     if (way === null) return;
 
-    // 4. Another protocol: the app's, on a connection of its own.
-    if (exchange.upgrade && !isAlone && way.lane === null && wantsUpgrade(exchange)) {
+    // 4. Another protocol: the app's, or an upstream's, on a connection of its own.
+    if (exchange.upgrade && (!isAlone || way.lane !== null) && wantsUpgrade(exchange)) {
       const stick = stickTo?.(exchange) ?? null;
-      upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick);
+      const fields = fieldsFor(exchange, peer, trusted, way);
+      upgrades.handle(exchange, fields, stick, way.lane?.upgrades);
       return;
     }
 
@@ -174,6 +178,7 @@ export function compose(config: Config, parts: Parts): Composed {
     handle: config.acme.length > 0 ? acme.before(afterHealth) : afterHealth,
     upstreams: () => lanes.status(),
     routes: () => routes?.status() ?? [],
+    refuse: (reason) => lanes.refuse(reason),
     close() {
       statics?.close();
       lanes.close();

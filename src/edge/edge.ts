@@ -215,8 +215,11 @@ export class Edge {
     const stopped = this.acme.close();
     this.stapling.close();
     // Those who wait for a worker are answered before their connections are cut.
-    const refuse = (): void =>
-      this.pool.refuse(failure('SHUTTING_DOWN', 'no worker was free in time'));
+    const refuse = (): void => {
+      const reason = failure('SHUTTING_DOWN', 'nobody was free in time');
+      this.pool.refuse(reason);
+      this.composed.refuse(reason);
+    };
     const timer = setTimeout(refuse, Math.max(0, deadlineMs - lastAnswersMs));
     if (deadlineMs === 0) refuse();
     this.upgrades.drain(deadlineMs);

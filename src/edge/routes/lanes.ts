@@ -2,17 +2,21 @@
 
 import type { Config } from '../../config/config.ts';
 import type { RouteConfig } from '../../config/routes/route-config.ts';
+import type { Failure } from '../../errors/failure.ts';
 import type { UpstreamStatus } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ForwardSettings } from '../balancer/forward.ts';
 import type { Pool } from '../balancer/pool.ts';
 import type { ResponseStep } from '../response-step.ts';
+import type { Destination } from '../upgrade/visit.ts';
 import { createUpstream, type Upstream } from '../upstream/upstream.ts';
 
 /** Where a request goes that is not the app's. */
 export interface Lane {
   readonly pool: Pool;
   readonly forwarding: ForwardSettings;
+  /** Where requests to switch protocols go. */
+  readonly upgrades: Destination;
 }
 
 export class Lanes {
@@ -29,7 +33,8 @@ export class Lanes {
         const { pool } = upstream;
         const { firstByteTimeoutMs: responseTimeoutMs } = to.upstream;
         const forwarding = { responseTimeoutMs, spool: false, responseSteps: steps };
-        this.upstreams.set(key, { upstream, lane: { pool, forwarding } });
+        const upgrades = { pool, responseTimeoutMs };
+        this.upstreams.set(key, { upstream, lane: { pool, forwarding, upgrades } });
       }
     } catch (error) {
       this.close();
@@ -44,6 +49,11 @@ export class Lanes {
 
   status(): UpstreamStatus[] {
     return [...this.upstreams.values()].map(({ upstream }) => upstream.status());
+  }
+
+  /** From now on no request waits for a member. */
+  refuse(reason: Failure): void {
+    for (const { upstream } of this.upstreams.values()) upstream.pool.refuse(reason);
   }
 
   close(): void {
