@@ -12,7 +12,16 @@ export function stateDirectory(env: Environment, uid: number): string {
   if (uid === 0) return '/var/lib/portico';
   const { XDG_STATE_HOME: xdg } = env;
   if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'portico');
-  const home = env.HOME || homedir();
+  const home = env.HOME || homeOfUser();
   if (isAbsolute(home) && home !== '/') return join(home, '.local', 'state', 'portico');
   return join(tmpdir(), `portico-state-${uid}`);
+}
+
+function homeOfUser(): string {
+  try {
+    return homedir();
+  } catch {
+    // A user id without a line in /etc/passwd, as containers have it.
+    return '';
+  }
 }
