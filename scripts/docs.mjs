@@ -234,6 +234,16 @@ export interface HeaderRulesInput {
   readonly default?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Who may come in with which password. */
+export interface AuthInput {
+  /** Hashes of bcrypt or Argon2 by name. */
+  readonly users?: Readonly<Record<string, string>> | undefined;
+  /** As htpasswd -B writes it; relative to \`chdir\`. */
+  readonly file?: string | undefined;
+  /** What the client is told that it is for. Default: \`Restricted\`. */
+  readonly realm?: string | undefined;
+}
+
 /** Which pages of other origins may ask. */
 export interface CorsInput {
   /** Such as \`https://example.com\` and \`https://*.example.com\`. Default: \`*\`. */

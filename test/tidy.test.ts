@@ -55,6 +55,7 @@ const roots = [
   'edge/main.ts',
   'worker/main.ts',
   'worker/hang-thread.ts',
+  'edge/routes/password-thread.ts',
   'cli/build/own-executable.ts',
   'worker/thread.ts',
 ];

@@ -10,6 +10,7 @@ import { showBind } from './address.ts';
 import { quote } from './assignment.ts';
 import type { BindAddress, Config } from './config.ts';
 import type { Settled } from './resolve.ts';
+import { routeFileFaults } from './routes/files.ts';
 import { checkTls } from './tls-checks.ts';
 
 /** sun_path holds 108 bytes on Linux and 104 on macOS and the BSDs, with a closing NUL. */
@@ -43,11 +44,8 @@ export async function checkConfig(
     if (fault !== null) cannot('errorPages', `${status}=${path}`, fault);
   }
 
-  for (const { name, to } of config.routes) {
-    const file = to.kind === 'upstream' ? to.upstream.tls.caFile : null;
-    const fault = file === null ? null : fileFault(file);
-    if (fault !== null) cannot('routes', name, fault);
-  }
+  for (const { name, why } of routeFileFaults(config.routes, fileFault))
+    cannot('routes', name, why);
 
   const { bind, faults } = await resolveHosts(config.bind);
   for (const { address, why } of faults) cannot('bind', showBind(address), why);

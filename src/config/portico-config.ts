@@ -258,6 +258,8 @@ export interface RouteInput {
   readonly deny?: string | readonly string[] | undefined;
   /** Which pages of other origins may ask: preflights are answered by the edge; `true` is all, without credentials. */
   readonly cors?: boolean | CorsInput | undefined;
+  /** Who may come in with which password, by Basic authentication: `{ users: { alice: "$2y$…" } }` or `{ file: ".htpasswd" }`, with hashes of bcrypt or Argon2. */
+  readonly auth?: AuthInput | undefined;
 }
 
 /** What becomes of header fields, in this order. */
@@ -268,6 +270,16 @@ export interface HeaderRulesInput {
   readonly add?: Readonly<Record<string, string>> | undefined;
   /** Where there is none with the name. */
   readonly default?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Who may come in with which password. */
+export interface AuthInput {
+  /** Hashes of bcrypt or Argon2 by name. */
+  readonly users?: Readonly<Record<string, string>> | undefined;
+  /** As htpasswd -B writes it; relative to `chdir`. */
+  readonly file?: string | undefined;
+  /** What the client is told that it is for. Default: `Restricted`. */
+  readonly realm?: string | undefined;
 }
 
 /** Which pages of other origins may ask. */

@@ -2,7 +2,7 @@
 
 import type { Config } from '../config/config.ts';
 import { hasApp } from '../config/has-app.ts';
-import type { Failure } from '../errors/failure.ts';
+import { type Failure, failure } from '../errors/failure.ts';
 import type { ClientFacts, Exchange, Fields, Handle } from '../http/exchange.ts';
 import {
   createTrust,
@@ -108,13 +108,20 @@ export function compose(config: Config, parts: Parts): Composed {
 
     // 3. Its route, which may answer it.
     const way = routes === null ? unrouted : routes.take(exchange);
-    if (way === null) return;
+    if (way instanceof Promise) {
+      way
+        .then((found) => {
+          if (found !== null) onward(exchange, peer, trusted, found);
+        })
+        .catch((error) => exchange.fail(failure('EDGE_FAULT', '', error)));
+    } else if (way !== null) onward(exchange, peer, trusted, way);
+  }
 
-    // 4. Another protocol: the app's, or an upstream's, on a connection of its own.
-    if (exchange.upgrade && (!isAlone || way.lane !== null) && wantsUpgrade(exchange)) {
+  function onward(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
+    // 4. Another protocol: on a connection of its own to whom the request is for.
+    if (exchange.upgrade && (way.lane !== null || !isAlone) && wantsUpgrade(exchange)) {
       const stick = stickTo?.(exchange) ?? null;
-      const fields = fieldsFor(exchange, peer, trusted, way);
-      upgrades.handle(exchange, fields, stick, way.lane?.upgrades);
+      upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick, way.lane?.upgrades);
       return;
     }
 
@@ -182,6 +189,7 @@ export function compose(config: Config, parts: Parts): Composed {
     close() {
       statics?.close();
       lanes.close();
+      routes?.close();
     },
   };
 }

@@ -197,6 +197,14 @@ const rows = {
     what: 'A user name and password are needed here.',
     remedy: 'Send them as Basic authentication (RFC 7617).',
   },
+  PASSWORDS_BUSY: {
+    blame: 'edge',
+    status: 503,
+    retry: true,
+    what: 'More passwords wait to be checked than the edge will keep waiting.',
+    remedy:
+      'Find out who tries so many: see the access log. Hashes of a lower cost are checked faster.',
+  },
   FORBIDDEN: {
     blame: 'client',
     status: 403,

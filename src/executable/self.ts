@@ -46,11 +46,16 @@ function ownProgram(): string {
   return fileURLToPath(new URL(`../main${ending}`, import.meta.url));
 }
 
-/** Files of src/worker/ that are programs of threads. */
-export type ThreadName = 'thread' | 'hang-thread';
+/** Files of src/ that are programs of threads. */
+const threadFiles = {
+  thread: 'worker/thread',
+  'hang-thread': 'worker/hang-thread',
+  'password-thread': 'edge/routes/password-thread',
+} as const;
+export type ThreadName = keyof typeof threadFiles;
 
 export function startThread(name: ThreadName, options: WorkerOptions): Worker {
-  if (!isInside) return new Worker(new URL(`../worker/${name}.js`, import.meta.url), options);
+  if (!isInside) return new Worker(new URL(`../${threadFiles[name]}.js`, import.meta.url), options);
   return new Worker(bootSource(`${name}.js`), { ...options, eval: true });
 }
 

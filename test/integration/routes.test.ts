@@ -8,12 +8,15 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { argon2id, bcrypt } from 'hash-wasm';
+import { WebSocketServer } from 'ws';
 import type { Config } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
 import { fieldValue } from '../../src/http/fields.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import { routes } from '../helpers/routes.ts';
 import { runEdge, until } from '../helpers/running-edge.ts';
+import { openWebSocket } from '../helpers/websockets.ts';
 
 /** An edge with an app that says what it was asked. */
 async function edgeWith(t: TestContext, changes: Partial<Config>) {
@@ -420,4 +423,107 @@ test('a gRPC call for an HTTP/1.1 upstream is UNIMPLEMENTED, and gRPC-Web passes
   assert.equal(one.heard.length, 0);
   assert.equal((await call('application/grpc-web+proto'))[':status'], 200);
   assert.equal(one.heard.length, 1);
+});
+
+test('a password is asked for, checked beside the serving, and remembered', async (t) => {
+  const salt = Buffer.alloc(16, 1);
+  const bcryptHash = await bcrypt({
+    password: 'röt:1',
+    salt,
+    costFactor: 4,
+    outputType: 'encoded',
+  });
+  const argonHash = await argon2id({
+    ...{ password: 'blue', salt, parallelism: 1, iterations: 1, memorySize: 64, hashLength: 16 },
+    outputType: 'encoded',
+  });
+  const file = join(temporary(t), '.htpasswd');
+  writeFileSync(file, `# staff\nbob:${argonHash}\n\n`);
+  const { app, ask, edge, logged } = await edgeWith(t, {
+    routes: routes({
+      path: '/admin',
+      auth: { users: { älice: bcryptHash }, file, realm: 'Staff only' },
+      cors: { origins: 'https://a.test' },
+      to: 'app',
+    }),
+  });
+  const as = (credentials: string, scheme = 'Basic') =>
+    ask(
+      'GET',
+      '/admin',
+      `Host: a\r\nAuthorization: ${scheme} ${Buffer.from(credentials).toString('base64')}`,
+    );
+  const none = await ask('GET', '/admin');
+  assert.deepEqual(
+    [none.status, none.fields.get('www-authenticate')],
+    [401, 'Basic realm="Staff only", charset="UTF-8"'],
+  );
+  assert.doesNotMatch(logged.join('\n'), /UNAUTHORIZED/);
+  for (let time = 0; time < 3; time++) {
+    assert.equal((await as('älice:röt:1')).status, 200);
+    assert.equal((await as('bob:blue', 'bASIC')).status, 200);
+  }
+  for (const wrong of ['älice:blue', 'bob:', 'bob', ':', 'eve:röt:1', `bob:${'x'.repeat(100)}`])
+    assert.equal((await as(wrong)).status, 401, wrong);
+  for (const value of ['Bearer x', 'Basic', 'Basic ???', `Basic ${'a'.repeat(4000)}`])
+    assert.equal(
+      (await ask('GET', '/admin', `Host: a\r\nAuthorization: ${value}`)).status,
+      401,
+      value,
+    );
+  assert.match(logged.join('\n'), /UNAUTHORIZED/);
+  // Browsers ask without credentials whether they may send some.
+  const preflight = await ask(
+    'OPTIONS',
+    '/admin',
+    'Host: a\r\nOrigin: https://a.test\r\nAccess-Control-Request-Method: PUT',
+  );
+  assert.equal(preflight.status, 204);
+  assert.equal(app.taken.length, 6);
+  assert.deepEqual(edge.status().routes, [{ name: '/admin', requests: 18, refused: 11 }]);
+});
+
+test('a rush of wrong passwords keeps nobody waiting who has the right one', async (t) => {
+  const salt = Buffer.alloc(16, 1);
+  const hash = await bcrypt({ password: 'right', salt, costFactor: 8, outputType: 'encoded' });
+  const { connect, ask } = await edgeWith(t, {
+    routes: routes({ auth: { users: { a: hash } }, to: 'app' }),
+  });
+  const head = (password: string) =>
+    `GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic ${Buffer.from(`a:${password}`).toString('base64')}\r\n\r\n`;
+  assert.equal((await connect().send(head('right')).response()).status, 200);
+  const rush = Array.from({ length: 80 }, (_, at) =>
+    connect()
+      .send(head(`wrong ${at}`))
+      .response(),
+  );
+  const right = await connect().send(head('right')).response();
+  assert.equal(right.status, 200);
+  const statuses = (await Promise.all(rush)).map(({ status }) => status);
+  assert.ok(statuses.every((status) => status === 401 || status === 503));
+  assert.ok(statuses.includes(503));
+  assert.equal((await ask('GET', '/')).status, 401);
+});
+
+test('upgrades follow the route: to an upstream, or refused like any request', async (t) => {
+  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  t.after(() => void sockets.close());
+  sockets.on('connection', (socket, request) =>
+    socket.on('message', (data) =>
+      socket.send(`${request.url} ${request.headers['x-forwarded-prefix']} ${data}`),
+    ),
+  );
+  await new Promise((resolve) => sockets.once('listening', resolve));
+  const { port: upstreamPort } = sockets.address() as { port: number };
+  const { port } = await edgeWith(t, {
+    routes: routes(
+      { path: '/live', strip: true, to: `http://127.0.0.1:${upstreamPort}` },
+      { path: '/never', to: { respond: 403 } },
+    ),
+  });
+  const { socket, messages } = await openWebSocket(`ws://127.0.0.1:${port}/live/a?b`);
+  socket.send('hello');
+  assert.equal(String(await messages.next()), '/a?b /live hello');
+  socket.terminate();
+  await assert.rejects(openWebSocket(`ws://127.0.0.1:${port}/never`), /403/);
 });

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseHtpasswd } from '../../src/config/routes/passwords.ts';
 import { routeTable } from '../../src/config/routes/routes.ts';
 import { routeFaults, routes } from '../helpers/routes.ts';
 
@@ -195,4 +196,35 @@ test('header rules, addresses and origins are checked', () => {
   assert.equal(faults({ cors: { origins: ['example.com', 'https://x.test/a'] } }).length, 2);
   assert.equal(faults({ cors: { credentials: true } }).length, 1);
   assert.equal(faults({ cors: { origins: 'https://x.test', credentials: true } }).length, 0);
+});
+
+test('passwords are hashes that are worth something, and no fault repeats one', () => {
+  const bcrypt = `$2y$05$${'a'.repeat(53)}`;
+  const argon = `$argon2id$v=19$m=65536,t=3,p=4$${'a'.repeat(22)}$${'b'.repeat(43)}`;
+  const fault = (auth: object) => routeFaults([{ to: 'app', auth }]).join('\n');
+  assert.equal(fault({ users: { alice: bcrypt, bob: argon } }), '');
+  assert.equal(fault({ file: '.htpasswd', realm: 'Staff' }), '');
+  for (const hash of [
+    'secret',
+    '$apr1$x$y',
+    '{SHA}x',
+    '$6$salt$hash',
+    `$2y$99$${'a'.repeat(53)}`,
+  ]) {
+    assert.match(
+      fault({ users: { alice: hash } }),
+      /auth\.users\.alice: it is a hash of bcrypt/,
+      hash,
+    );
+    assert.ok(!fault({ users: { alice: hash } }).includes(hash), hash);
+  }
+  assert.match(fault({ users: { 'a:b': bcrypt } }), /no user can have this name/);
+  assert.match(fault({ file: 'x', realm: 'a"b' }), /realm/);
+  assert.match(fault({}), /it has users/);
+  assert.deepEqual(parseHtpasswd(`# x\r\nalice:${bcrypt}\r\n\r\n`).users, [['alice', bcrypt]]);
+  assert.deepEqual(
+    parseHtpasswd(`alice\nbob:$apr1$abc\n`).faults.map((text) => text.slice(0, 8)),
+    ['line 1: ', 'line 2: '],
+  );
+  assert.deepEqual(parseHtpasswd('').faults, ['there is nobody in it']);
 });

@@ -17,6 +17,7 @@ const programs = {
   'portico.js': 'main.js',
   'thread.js': 'worker/thread.js',
   'hang-thread.js': 'worker/hang-thread.js',
+  'password-thread.js': 'edge/routes/password-thread.js',
 };
 const ownFiles = ['static/error.html', 'static/errors.json', 'static/welcome.html'];
 

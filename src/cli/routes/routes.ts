@@ -37,7 +37,17 @@ export async function runRoutes(
   const { config } = loaded;
   const isJson = asks(flags, 'json');
   if (asked !== null) await print(tryRequest(config, asked, isJson));
-  else await print(isJson ? printableJson(config.routes) : table(config));
+  else
+    await print(
+      isJson
+        ? printableJson(
+            config.routes.map(({ auth, ...route }) => ({
+              ...route,
+              auth: auth && { file: auth.file, realm: auth.realm },
+            })),
+          )
+        : table(config),
+    );
   // A timer or a connection of the config file's would keep this process for ever.
   process.exit(0);
 }

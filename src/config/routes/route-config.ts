@@ -22,6 +22,17 @@ export interface RouteConfig {
   /** Wins over allow. */
   readonly deny: readonly string[];
   readonly cors: CorsConfig | null;
+  readonly auth: AuthConfig | null;
+}
+
+/** Basic authentication (RFC 7617). */
+export interface AuthConfig {
+  /** Names and hashes, bcrypt's or Argon2's. */
+  readonly passwords: readonly (readonly [string, string])[];
+  /** Absolute path of a file with more of them, as htpasswd -B writes it. */
+  readonly file: string | null;
+  /** What the client is told that the password is for. */
+  readonly realm: string;
 }
 
 /** Which pages may ask (Fetch standard, section 3.2). */

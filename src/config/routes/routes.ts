@@ -7,6 +7,7 @@ import { readAddresses, readCors } from './access.ts';
 import { Complaints } from './complaints.ts';
 import { readRequestRules, readResponseRules, readSecurity } from './header-rules.ts';
 import { readMatch } from './match.ts';
+import { readAuth } from './passwords.ts';
 import { paramsOf, readPathChange } from './path-change.ts';
 import type { RouteConfig } from './route-config.ts';
 import { readTarget } from './target.ts';
@@ -67,6 +68,10 @@ export const routeFields = {
   cors: {
     type: 'boolean | CorsInput',
     help: 'Which pages of other origins may ask: preflights are answered by the edge; `true` is all, without credentials',
+  },
+  auth: {
+    type: 'AuthInput',
+    help: 'Who may come in with which password, by Basic authentication: `{ users: { alice: "$2y$…" } }` or `{ file: ".htpasswd" }`, with hashes of bcrypt or Argon2',
   },
 } as const;
 
@@ -135,6 +140,7 @@ function readRouteRules(
     responseHeaders: { ...response, defaults: [...response.defaults, ...security] },
     allow: readAddresses(`${at}.allow`, given.allow, complaints),
     deny: readAddresses(`${at}.deny`, given.deny, complaints),
+    auth: readAuth(`${at}.auth`, given.auth, complaints),
     cors: readCors(`${at}.cors`, given.cors, methods, complaints),
   };
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { RouteConfig } from '../routes/route-config.ts';
 import { routeFieldsTable, routeTable } from '../routes/routes.ts';
 import { type Setting, setting } from '../setting.ts';
-import { upstreamFieldsTable } from '../upstream-config.ts';
+import { type UpstreamConfig, upstreamFieldsTable } from '../upstream-config.ts';
 
 export const routeSettings: readonly Setting[] = [
   setting('routes', {
@@ -22,8 +22,17 @@ export const routeSettings: readonly Setting[] = [
 
 /** Paths of files are relative to chdir. */
 function withPaths(route: RouteConfig, chdir: string): RouteConfig {
-  const { to } = route;
-  if (to.kind !== 'upstream' || to.upstream.tls.caFile === null) return route;
-  const tls = { ...to.upstream.tls, caFile: resolve(chdir, to.upstream.tls.caFile) };
-  return { ...route, to: { kind: 'upstream', upstream: { ...to.upstream, tls } } };
+  const { to, auth } = route;
+  const file = auth?.file ?? null;
+  return {
+    ...route,
+    auth: auth === null || file === null ? auth : { ...auth, file: resolve(chdir, file) },
+    to: to.kind === 'upstream' ? { ...to, upstream: withCaPath(to.upstream, chdir) } : to,
+  };
+}
+
+function withCaPath(upstream: UpstreamConfig, chdir: string): UpstreamConfig {
+  const { caFile } = upstream.tls;
+  if (caFile === null) return upstream;
+  return { ...upstream, tls: { ...upstream.tls, caFile: resolve(chdir, caFile) } };
 }

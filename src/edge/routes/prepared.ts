@@ -4,7 +4,9 @@ import type { CorsConfig, RouteConfig } from '../../config/routes/route-config.t
 import { parseTemplate, type Template } from '../../config/routes/template.ts';
 import { type CompiledRules, compileRules } from '../../http/header-rules.ts';
 import { createTrust, type Trust } from '../../http/trust.ts';
+import { type Auth, createAuth } from './auth.ts';
 import { corsFields } from './cors.ts';
+import type { PasswordCheck } from './password-check.ts';
 
 export type Act =
   | { readonly kind: 'onward' }
@@ -25,14 +27,16 @@ export interface Prepared {
   readonly cors: CorsConfig | null;
   /** Null = nobody is kept out by address. */
   readonly lets: ((address: string) => boolean) | null;
+  readonly auth: Auth | null;
   readonly rewrite: Template | null;
   requests: number;
   /** Of those: answered with 401 or 403, or not at all. */
   refused: number;
 }
 
-export function prepareRoute(route: RouteConfig): Prepared {
-  const { responseHeaders, requestHeaders, cors, allow, deny, rewrite } = route;
+/** Throws where a file can't be used. */
+export function prepareRoute(route: RouteConfig, passwords: PasswordCheck): Prepared {
+  const { responseHeaders, requestHeaders, cors, allow, deny, auth, rewrite } = route;
   const remove =
     cors === null ? responseHeaders.remove : [...responseHeaders.remove, ...corsFields];
   return {
@@ -42,6 +46,7 @@ export function prepareRoute(route: RouteConfig): Prepared {
     requestRules: compileRules(requestHeaders),
     cors,
     lets: allow.length + deny.length === 0 ? null : gate(allow, deny),
+    auth: auth === null ? null : createAuth(auth, passwords),
     rewrite: rewrite === null ? null : parseTemplate(rewrite),
     requests: 0,
     refused: 0,

@@ -24,6 +24,7 @@ import { answerWith } from '../own-answer.ts';
 import { answerPreflight, corsRules } from './cors.ts';
 import { isGrpc, refuseGrpc } from './grpc.ts';
 import type { Lane, Lanes } from './lanes.ts';
+import { PasswordCheck, type Verdict } from './password-check.ts';
 import { type Act, type Prepared, prepareRoute } from './prepared.ts';
 
 /** How a request goes on. One for all requests of a route and path, so that what was made by it can
@@ -50,18 +51,19 @@ export class Routes {
   private readonly ways = new WeakMap<Candidate, Way>();
   private readonly unrouted: Way;
   private readonly lanes: Lanes;
+  private readonly passwords = new PasswordCheck();
   private readonly errorPages: ErrorPages;
 
   constructor({ routes }: Pick<Config, 'routes'>, { unrouted, lanes, errorPages }: RoutesParts) {
     this.unrouted = unrouted;
     this.lanes = lanes;
     this.table = compileRoutes(routes);
-    this.prepared = routes.map(prepareRoute);
+    this.prepared = routes.map((route) => prepareRoute(route, this.passwords));
     this.errorPages = errorPages;
   }
 
-  /** Answers the exchange (null), or says what way it goes on. */
-  take(exchange: Exchange): Way | null {
+  /** Answers the exchange (null), or says what way it goes on; later where a password is to be checked. */
+  take(exchange: Exchange): Way | null | Promise<Way | null> {
     const found = findRoute(this.table, exchange.request);
     if ('code' in found) {
       exchange.fail(found);
@@ -83,7 +85,31 @@ export class Routes {
       if (answered === null) return this.refuse(exchange, prepared);
       if (answered) return null;
     }
-    return this.act(exchange, candidate, prepared);
+    if (prepared.auth === null) return this.act(exchange, candidate, prepared);
+    return this.identify(exchange, candidate, prepared);
+  }
+
+  private identify(exchange: Exchange, candidate: Candidate, prepared: Prepared) {
+    const { auth } = prepared;
+    const verdict = auth!.check(exchange);
+    const decide = (fits: Verdict | null): Way | null => {
+      if (fits === true) return this.act(exchange, candidate, prepared);
+      prepared.refused++;
+      exchange.record.upstream = 'route';
+      if (fits === 'busy') exchange.fail(failure('PASSWORDS_BUSY'));
+      else {
+        // A first request without is how it begins; a wrong one is an event.
+        if (fits === false)
+          exchange.record.failure = failure('UNAUTHORIZED', 'a wrong name or password');
+        respondWithError(exchange, 'UNAUTHORIZED', this.errorPages, auth!.challenge);
+      }
+      return null;
+    };
+    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
+  }
+
+  close(): void {
+    this.passwords.close();
   }
 
   status(): RouteStatus[] {
