@@ -5,6 +5,7 @@
 // or app code, and `portico --version` need not wait for any of it.
 
 async function run(role: string): Promise<void> {
+  const { isForked, runForked } = await import('./executable/forked.ts');
   const { nodeVersionFault } = await import('./cli/node-version.ts');
   const fault = nodeVersionFault(process.versions.node);
   if (fault !== null) {
@@ -22,6 +23,8 @@ async function run(role: string): Promise<void> {
   } else if (role === 'remove') {
     const { removeTrees } = await import('./arbiter/remove-trees.ts');
     removeTrees(process.argv.slice(2));
+  } else if (role === '' && isForked()) {
+    await runForked();
   } else if (role === '') {
     const { runCommandLine } = await import('./cli/command-line.ts');
     process.exitCode = await runCommandLine(process.argv.slice(2));

@@ -13,8 +13,6 @@ import { mountFields } from './static-mounts.ts';
 export const builtAppPart = 'app.json';
 
 export interface BuiltApp {
-  /** Of the executable, when it was built. */
-  readonly name: string;
   /** Null: there are static files only. */
   readonly app: {
     /** MODULE as it was given. */

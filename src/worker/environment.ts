@@ -3,6 +3,7 @@
 import Module from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { markApp } from '../executable/forked.ts';
 import type { WorkerAssignment } from '../ipc/messages.ts';
 import { BootError } from './boot-error.ts';
 
@@ -10,6 +11,7 @@ import { BootError } from './boot-error.ts';
 export function enterEnvironment(config: Config): void {
   // An app that starts a Portico of its own starts a command line, not a worker.
   delete process.env.PORTICO_ROLE;
+  markApp();
   Object.assign(process.env, config.env);
   // Frameworks cache templates and hide stacks from clients by it. With --reload this is a
   // developer's machine, and it stays unset as under `node app.js`.

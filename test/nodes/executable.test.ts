@@ -43,10 +43,20 @@ test('Portico itself runs apps of any kind where no Node is', async (t) => {
     join(dir, 'enum.ts'),
     'enum E { a = "typed" }\nexport default (_: unknown, r: { end(s: string): void }) => r.end(E.a);',
   );
+  writeFileSync(
+    join(dir, 'forks.cjs'),
+    `const { fork } = require('node:child_process');
+module.exports = (_, r) => fork(__dirname + '/job.mjs', ['app']).once('message', (text) => r.end(text));`,
+  );
+  writeFileSync(
+    join(dir, 'job.mjs'),
+    'await null;\nprocess.send("forked by the " + process.argv[2], () => process.disconnect());',
+  );
   for (const [app, expected] of [
     ['tla.mjs', 'awaited'],
     ['plain.cjs', 'true'],
     ['enum.ts', 'typed'],
+    ['forks.cjs', 'forked by the app'],
   ] as const)
     await t.test(app, async (t) => {
       const args = [
@@ -82,7 +92,11 @@ test('TypeScript with top-level await, Fastify, in threads; the same input gives
     kind: 'typed',
     late: 'late',
   });
-  const again = workshop.build('again', '--config', 'none', '--threads', '2', 'app.ts:app');
+  // Written at another time, in another directory.
+  const other = openWorkshop();
+  suite.after(async () => other.remove());
+  writeFileSync(join(other.project, 'app.ts'), typeScriptApp);
+  const again = other.build('again', '--config', 'none', '--threads', '2', 'app.ts:app');
   assert.ok(readFileSync(file).equals(readFileSync(again)));
 });
 

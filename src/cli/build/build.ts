@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { type BuiltApp, builtAppPart } from '../../config/built-app.ts';
+import { isProgram } from '../../config/config.ts';
 import { locateModule } from '../../config/module-file.ts';
 import { appModule } from '../carried.ts';
 import { reportProblems } from '../report.ts';
@@ -42,6 +43,9 @@ export async function build(argv: readonly string[], cwd: string): Promise<numbe
 async function buildExecutable(options: BuildOptions, cwd: string): Promise<string> {
   const settings = await buildSettings(options.rest, cwd);
   const root = settings.config.chdir;
+  const { workerClass } = settings.config;
+  if (isProgram(workerClass))
+    throw new BuildFault(`portico build takes Node apps, not workers of class ${workerClass}`);
   if (settings.module === null && settings.config.static.length === 0)
     throw new BuildFault('portico build needs an app, such as app.js:app, or --static');
   const bundler = loadBundler(root);
@@ -52,7 +56,6 @@ async function buildExecutable(options: BuildOptions, cwd: string): Promise<stri
   const parts: Parts = new Map([...(await ownParts(bundler)), ...made.parts, ...statics.parts]);
   if (settings.code !== null) parts.set('config.js', await bundleConfig(bundler, settings.code));
   const built: BuiltApp = {
-    name: basename(output),
     app: made.app,
     settings: settings.kept,
     hasConfigCode: settings.code !== null,
