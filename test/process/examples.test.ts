@@ -12,7 +12,8 @@ const names = readdirSync(examplesDir, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name);
 
-for (const name of names.filter((name) => name !== 'welcome')) {
+/** That of routes has a test of its own: it is two programs. */
+for (const name of names.filter((name) => name !== 'welcome' && name !== 'routes')) {
   const need = pythonOf(name);
   test(`examples/${name}: page, JSON, form, stream and error`, need, async (t) => {
     const python = need.skip === undefined ? [] : ['--python', debianPython];

@@ -37,7 +37,7 @@ export function tryRequest(config: Config, asker: Asker, json: boolean): string 
   const before = candidate === null ? config.routes : config.routes.slice(0, candidate.index);
   const outcome: Outcome = {
     route: candidate?.route.name ?? null,
-    to: candidate === null ? restOf(config) : becomes(clear, candidate),
+    to: candidate === null ? restOf(config) : becomes(clear, candidate, request.target),
     passed: before.map((route) => ({ route: route.name, because: because(route, clear) })),
   };
   return json ? printableJson(outcome) : told(outcome);
@@ -48,7 +48,8 @@ function because(route: RouteConfig, { request }: Asker): string {
   return whyNot(route, request) ?? 'another route takes it';
 }
 
-function becomes(asker: Asker, candidate: Candidate): string {
+/** `given`: the target as it came. */
+function becomes(asker: Asker, candidate: Candidate, given: string): string {
   const { to, rewrite } = candidate.route;
   switch (to.kind) {
     case 'redirect': {
@@ -65,7 +66,7 @@ function becomes(asker: Asker, candidate: Candidate): string {
       );
       const prefix = prefixOf(candidate);
       const told = prefix === '' ? '' : `, with X-Forwarded-Prefix: ${prefix}`;
-      const as = target === asker.request.target ? '' : `, as ${target}`;
+      const as = target === given ? '' : `, as ${target}`;
       return `${showTarget(to)}${as}${told}`;
     }
   }
