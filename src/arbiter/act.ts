@@ -38,11 +38,12 @@ export function act(world: World, action: Action): void {
       children.spawnEdge(action.id, action.slot);
       return;
     case 'spawn-worker': {
-      const { id, slot, config } = action;
+      const { id, app, slot, config } = action;
       const { maxRequests, maxRequestsJitter } = config;
       const jitter = Math.floor(world.random() * (maxRequestsJitter + 1));
       children.spawnWorker(config, {
         id,
+        app,
         slot,
         socketBase: socketBaseOf(world.runtimeDir, id),
         maxRequests: maxRequests === 0 ? 0 : maxRequests + jitter,

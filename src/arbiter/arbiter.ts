@@ -2,7 +2,8 @@
 // decide says what is to be done, act does it.
 
 import { join, resolve } from 'node:path';
-import type { Config } from '../config/config.ts';
+import { appsOf, configFor } from '../config/apps.ts';
+import { type Config, topApp } from '../config/config.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { setProcessTitle } from '../telemetry/process-title.ts';
 import { giveAcmeStorage } from './acme-storage.ts';
@@ -277,7 +278,10 @@ async function prepare(options: ArbiterOptions, undo: Undo, log: Log): Promise<S
     if (!written.ok) return refuse([written.problem]);
     undo.push(() => removePidfile(path));
   }
-  log.info(`Using worker: ${workerText(config, servers)}`);
+  for (const app of appsOf(config)) {
+    const whose = app.name === topApp ? '' : ` of ${app.name}`;
+    log.info(`Using worker${whose}: ${workerText(configFor(config, app), servers)}`);
+  }
   return {
     runtimeDir: runtimeDir.path,
     identity: identity.identity,

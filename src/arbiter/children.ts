@@ -3,6 +3,7 @@
 
 import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import { workerName } from '../config/apps.ts';
 import { isSecretName } from '../config/assignment.ts';
 import { withoutSecrets } from '../config/certificate-files.ts';
 import { type Config, isProgram } from '../config/config.ts';
@@ -118,7 +119,9 @@ export function createChildren(options: ChildrenOptions): Children {
       const channel = channelToWorker(child.stdio[workerChannelFd] as Duplex, {
         onMessage: (message) => onEvent({ kind: 'worker-says', id, message }),
         onNoise: (what) =>
-          onNotice(`worker ${slot} (pid ${child.pid}) said ${what} on its channel: ignored`),
+          onNotice(
+            `${workerName(assignment.app, slot)} (pid ${child.pid}) said ${what} on its channel: ignored`,
+          ),
       });
       workers.set(id, { child, channel });
       watch('worker', id, child, () => {

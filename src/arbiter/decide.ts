@@ -1,6 +1,7 @@
 // What the arbiter does about an event: a pure function of what it knows, the event and the time.
 // act.ts carries the actions out; the simulation in test/simulation runs thousands of lives of this.
 
+import { topApp } from '../config/config.ts';
 import { type Request, workersMax } from './control/protocol.ts';
 import { checkEdges, edgeExited, edgeSays, edgeSpawned } from './decide/edges.ts';
 import type { Action, ArbiterSignal, Event } from './decide/events.ts';
@@ -8,10 +9,10 @@ import { pauseMs, tickMs } from './decide/limits.ts';
 import { askPurge, checkPurgeAsks } from './decide/purge.ts';
 import { reconcile } from './decide/reconcile.ts';
 import { checkReload, configLoaded, requestReload, socketsBound } from './decide/reload.ts';
-import type { State } from './decide/state.ts';
+import type { AppState, State } from './decide/state.ts';
 import { askStatus, checkStatusAsks } from './decide/status.ts';
 import { advanceStop, beginStop, stopGracefully } from './decide/stop.ts';
-import { log, reply, set, type Turn, tellEdges, tellWorker } from './decide/turn.ts';
+import { log, putApp, reply, set, type Turn, tellEdges, tellWorker } from './decide/turn.ts';
 import { checkWorkers, workerExited, workerSays, workerSpawned } from './decide/workers.ts';
 
 /** The next state, and what is to be done in this order. `now` is monotonic milliseconds. */
@@ -68,7 +69,7 @@ function take(turn: Turn, event: Event): void {
       return;
     case 'files-changed':
       log(turn, 'info', `Reloading: ${event.path} changed`);
-      requestReload(turn, { askIds: [], resetsWorkers: false });
+      requestReload(turn, { app: null, askIds: [], resetsWorkers: false });
       return;
     default:
       throw new Error(`unknown event ${JSON.stringify(event satisfies never)}`);
@@ -109,7 +110,7 @@ function signalled(turn: Turn, signal: ArbiterSignal): void {
   log(turn, 'info', `Handling signal: ${signal.slice(3).toLowerCase()}`);
   switch (signal) {
     case 'SIGHUP':
-      requestReload(turn, { askIds: [], resetsWorkers: true });
+      requestReload(turn, { app: null, askIds: [], resetsWorkers: true });
       return;
     case 'SIGTERM':
       stopGracefully(turn, []);
@@ -118,12 +119,15 @@ function signalled(turn: Turn, signal: ArbiterSignal): void {
     case 'SIGQUIT':
       beginStop(turn, { quick: true, exitCode: 0, askIds: [] });
       return;
+    // With several apps these are for the first.
     case 'SIGTTIN':
-      want(turn, Math.min(workersMax, turn.state.desired + 1));
+      for (const app of turn.state.apps.slice(0, 1))
+        want(turn, app, Math.min(workersMax, app.desired + 1));
       return;
     case 'SIGTTOU':
       // Never the last one, as with Gunicorn.
-      if (turn.state.desired > 1) want(turn, turn.state.desired - 1);
+      for (const app of turn.state.apps.slice(0, 1))
+        if (app.desired > 1) want(turn, app, app.desired - 1);
       return;
     case 'SIGUSR1':
       turn.actions.push({ kind: 'reopen-logs' });
@@ -135,7 +139,8 @@ function signalled(turn: Turn, signal: ArbiterSignal): void {
       return;
     case 'SIGWINCH':
       // While it starts nothing is known to work yet, and without a worker it would never be.
-      if (!turn.state.self.onTerminal && turn.state.phase.name === 'running') want(turn, 0);
+      if (!turn.state.self.onTerminal && turn.state.phase.name === 'running')
+        for (const app of turn.state.apps) want(turn, app, 0);
       return;
     default:
       throw new Error(`unknown signal ${JSON.stringify(signal satisfies never)}`);
@@ -143,7 +148,6 @@ function signalled(turn: Turn, signal: ArbiterSignal): void {
 }
 
 function asked(turn: Turn, askId: number, request: Request): void {
-  const isStopping = turn.state.phase.name === 'stopping';
   switch (request.command) {
     case 'status':
       askStatus(turn, askId);
@@ -152,26 +156,36 @@ function asked(turn: Turn, askId: number, request: Request): void {
       askPurge(turn, askId, request.purges);
       return;
     case 'reload':
-      requestReload(turn, { askIds: [askId], resetsWorkers: true });
+      requestReload(turn, { app: request.app ?? null, askIds: [askId], resetsWorkers: true });
       return;
     case 'stop':
       stopGracefully(turn, [askId]);
       return;
     case 'scale':
-      if (isStopping) {
-        reply(turn, [askId], { ok: false, problems: ['Portico is stopping'] });
-        return;
-      }
-      want(turn, request.workers);
-      reply(turn, [askId], { ok: true, command: 'scale', workers: request.workers });
+      scale(turn, askId, request);
       return;
     default:
       throw new Error(`unknown request ${JSON.stringify(request satisfies never)}`);
   }
 }
 
-function want(turn: Turn, workers: number): void {
-  if (turn.state.phase.name === 'stopping' || workers === turn.state.desired) return;
-  log(turn, 'info', `Workers: ${turn.state.desired} → ${workers}`);
-  set(turn, { desired: workers });
+function scale(turn: Turn, askId: number, request: Extract<Request, { command: 'scale' }>): void {
+  const { apps, phase } = turn.state;
+  const { app: name, workers } = request;
+  const app = name === undefined ? apps[0] : apps.find((other) => other.name === name);
+  const isStopping = phase.name === 'stopping';
+  if (isStopping || app === undefined) {
+    const why = isStopping ? 'Portico is stopping' : `There is no app ${JSON.stringify(name)}`;
+    reply(turn, [askId], { ok: false, problems: [why] });
+    return;
+  }
+  want(turn, app, workers);
+  reply(turn, [askId], { ok: true, command: 'scale', workers });
+}
+
+function want(turn: Turn, app: AppState, workers: number): void {
+  if (turn.state.phase.name === 'stopping' || workers === app.desired) return;
+  const whose = app.name === topApp ? '' : ` of ${app.name}`;
+  log(turn, 'info', `Workers${whose}: ${app.desired} → ${workers}`);
+  putApp(turn, { ...app, desired: workers });
 }

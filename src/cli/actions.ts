@@ -27,6 +27,7 @@ export const actions = [
     flags: ['--json'],
     help: 'With --print-config, status, routes and cert: print JSON',
   },
+  { name: 'app', flags: ['--app'], help: 'With reload and scale: the app of that name alone' },
   { name: 'tag', flags: ['--tag'], help: 'With purge: the arguments are tags' },
   { name: 'all', flags: ['--all'], help: 'With purge: all responses' },
   { name: 'version', flags: ['--version', '-v', '-V'], help: 'Print the version' },

@@ -107,13 +107,21 @@ function requestOf({ command, args, flags }: ControlInvocation): {
     if (!ownActions[command].includes(action))
       problems.push(`Cannot use --${action} with portico ${command}`);
   if (command === 'purge') return purgeOf(args, flags, problems);
-  const extra = command === 'scale' ? args.slice(1) : args;
+  // "--app NAME": as with --tag, the name is an argument.
+  const hasName = asks(flags, 'app');
+  const [app, ...rest] = hasName ? args : [undefined, ...args];
+  if (hasName && app === undefined) problems.push('--app needs the name of an app');
+  const named = app === undefined ? {} : { app };
+  const extra = command === 'scale' ? rest.slice(1) : rest;
   for (const word of extra) problems.push(`Unexpected argument ${JSON.stringify(word)}`);
   if (command === 'health') return { request: { command: 'status' }, problems };
+  if (command === 'reload') return { request: { command, ...named }, problems };
   if (command !== 'scale') return { request: { command }, problems };
-  const workers = /^\d{1,6}$/.test(args[0] ?? '') ? Number(args[0]) : 0;
-  if (workers >= 1 && workers <= workersMax) return { request: { command, workers }, problems };
-  const what = args[0] === undefined ? 'needs a number' : `cannot use ${JSON.stringify(args[0])}`;
+  const [given] = rest;
+  const workers = /^\d{1,6}$/.test(given ?? '') ? Number(given) : 0;
+  if (workers >= 1 && workers <= workersMax)
+    return { request: { command, ...named, workers }, problems };
+  const what = given === undefined ? 'needs a number' : `cannot use ${JSON.stringify(given)}`;
   problems.push(`portico scale ${what}: expected a number of workers from 1 to ${workersMax}`);
   return { request: null, problems };
 }
@@ -123,9 +131,9 @@ type Purge = Extract<Request, { command: 'purge' }>['purges'][number];
 const ownActions: Readonly<Record<ControlInvocation['command'], readonly string[]>> = {
   status: ['json'],
   health: [],
-  reload: [],
+  reload: ['app'],
   stop: [],
-  scale: [],
+  scale: ['app'],
   purge: ['tag', 'all'],
 };
 

@@ -1,7 +1,8 @@
 // --check-config and --print-config.
 
+import { appsOf, configFor } from '../config/apps.ts';
 import { hideSecrets } from '../config/assignment.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, topApp } from '../config/config.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
 import { carriedFor } from './carried.ts';
@@ -43,15 +44,25 @@ type Good = Extract<Loaded, { ok: true }>;
 /** What to print where the app loads. */
 async function checkApp(config: Config): Promise<string> {
   // Files or routes alone will do: a page of Portico's own stands in for the app.
-  if (config.module === null && config.static.length + config.routes.length > 0)
+  const apps = appsOf(config);
+  if (apps.length === 0 && config.static.length + config.routes.length > 0)
     return 'portico: configuration ok\n';
-  if (config.module === null) fail(['No app: name it as MODULE[:EXPORT], such as app.js:app'], 1);
+  if (apps.length === 0) fail(['No app: name it as MODULE[:EXPORT], such as app.js:app'], 1);
   const carried = carriedFor(config);
   if (!carried.ok) fail([carried.problem], 1);
-  const tried = await tryApp(config);
+  const loaded: string[] = [];
+  for (const app of apps) {
+    const tried = await tryApp(configFor(config, app));
+    const whose = app.name === topApp ? '' : `${app.name}: `;
+    if (!tried.ok) {
+      carried.remove();
+      fail([`${whose}${tried.problem}`], tried.exitCode);
+    }
+    loaded.push(`${whose}${tried.app}`);
+  }
   carried.remove();
-  if (!tried.ok) fail([tried.problem], tried.exitCode);
-  return `portico: configuration ok, the app loads: ${tried.app}\n`;
+  const what = loaded.length === 1 ? 'the app loads' : 'the apps load';
+  return `portico: configuration ok, ${what}: ${loaded.join(', ')}\n`;
 }
 
 /** One line for each setting: key, value in force, where it came from. */

@@ -6,7 +6,8 @@ import { welcomeModule } from '../executable/own-modules.ts';
 
 /** The config with an app in it, if it has files or routes and no app. */
 export function withStandIn(config: Config): Config {
-  if (config.module !== null || config.static.length + config.routes.length === 0) return config;
+  if (config.module !== null || config.apps.length > 0) return config;
+  if (config.static.length + config.routes.length === 0) return config;
   return deepFreeze({
     ...config,
     module: welcomeModule,

@@ -1,6 +1,8 @@
 // What `portico status` prints: the arbiter in a few lines, edges and workers as a table.
 
 import type { Status } from '../arbiter/control/protocol.ts';
+import { workerName } from '../config/apps.ts';
+import { topApp } from '../config/config.ts';
 import { certificateLines } from './certificate-text.ts';
 import { routeLines, upstreamLines } from './upstream-text.ts';
 
@@ -18,7 +20,7 @@ export function statusText(status: Status, nowMs: number): string {
   const serving = workers.filter(({ phase }) => phase === 'serving').length;
   const head = [
     `portico ${arbiter.version}, pid ${arbiter.pid}, ${arbiter.phase}, up ${ago(arbiter.uptimeMs)}`,
-    `  app         ${arbiter.app ?? 'none'} (${arbiter.workerClass}), generation ${arbiter.generation}`,
+    ...appLines(status),
     `  listening   ${binds.map(({ url }) => url).join(', ')}`,
     ...certificateLines(status, nowMs).map(
       (line, index) => `  ${index === 0 ? 'certificate' : '           '} ${plain(line)}`,
@@ -30,7 +32,7 @@ export function statusText(status: Status, nowMs: number): string {
   const upgraded = upgradedBy(edges);
   const rows = [
     ...edges.map(edgeRow),
-    ...workers.map((worker) => workerRow(worker, arbiter, upgraded.get(worker.id) ?? 0)),
+    ...workers.map((worker) => workerRow(worker, status, upgraded.get(worker.id) ?? 0)),
   ];
   const names = edges.find(({ status }) => status?.acme)?.status?.acme ?? [];
   const numbers = edges.flatMap(({ status: one }) => (one === null ? [] : [one]));
@@ -38,6 +40,22 @@ export function statusText(status: Status, nowMs: number): string {
   const places = more.length === 0 ? [] : ['', ...more];
   const acme = names.length === 0 ? [] : ['', ...names.flatMap((name) => acmeLines(name, nowMs))];
   return `${[...head, '', ...table([header, ...rows]), ...places, ...acme].join('\n')}\n`;
+}
+
+/** Of several, each with a name has it here and in its workers' rows. */
+function appLines({ arbiter, apps, workers }: Status): string[] {
+  if (apps.length < 2)
+    return [
+      `  app         ${arbiter.app ?? 'none'} (${arbiter.workerClass}), generation ${arbiter.generation}`,
+    ];
+  return apps.map(({ name, module, workerClass, generation, workersWanted }) => {
+    const title = (name === topApp ? 'app' : `app ${name}`).padEnd(11);
+    const mine = workers.filter(({ app, phase }) => app === name && phase === 'serving').length;
+    const serving = `${mine} of ${workersWanted} serving`;
+    return generation === null
+      ? `  ${title} is not ready yet`
+      : `  ${title} ${module ?? 'none'} (${workerClass}), generation ${generation}, ${serving}`;
+  });
 }
 
 /** What each edge says of names is the same: it lies in the directory they share. */
@@ -113,17 +131,19 @@ function upgradedBy(edges: Status['edges']): Map<number, number> {
 
 function workerRow(
   worker: Status['workers'][number],
-  arbiter: Status['arbiter'],
+  { arbiter, apps }: Status,
   upgraded: number,
 ): Row {
-  const { slot, pid, phase, uptimeMs, inFlight, served, rssBytes, failures, generation } = worker;
+  const { app, slot, pid, phase, uptimeMs, inFlight, served, rssBytes, failures, generation } =
+    worker;
+  const current = apps.find(({ name }) => name === app)?.generation ?? arbiter.generation;
   const notes = [
     ...(upgraded === 0 ? [] : [`${count(upgraded)} upgraded`]),
-    ...(generation === arbiter.generation ? [] : [`generation ${generation}`]),
+    ...(generation === current ? [] : [`generation ${generation}`]),
     ...(failures === 0 ? [] : [`failed ${failures} ${failures === 1 ? 'time' : 'times'} in a row`]),
   ];
   return [
-    ...[`worker ${slot}`, String(pid ?? '-'), phase, ago(uptimeMs)],
+    ...[workerName(app, slot), String(pid ?? '-'), phase, ago(uptimeMs)],
     inFlight === null ? '-' : count(inFlight),
     served === null ? '-' : count(served),
     rssBytes === null ? '-' : memory(rssBytes),

@@ -7,7 +7,7 @@ import { socketBaseOf } from '../arbiter/decide/moves.ts';
 import { type Identity, resolveIdentity } from '../arbiter/identity.ts';
 import { createServers, type Servers } from '../arbiter/programs/servers.ts';
 import { prepareRuntimeDir } from '../arbiter/runtime-dir.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, topApp } from '../config/config.ts';
 
 /** How it went: a problem for a person to read, and the exit code that a start would have had. */
 export type Tried =
@@ -89,6 +89,7 @@ function bootOne(config: Config, { runtimeDir, identity, servers }: Trial): Prom
     after(withinMs + 10 * killAgainMs, () => done(tried!));
     children.spawnWorker(forTrial(config), {
       id: workerId,
+      app: topApp,
       slot: 1,
       socketBase: socketBaseOf(runtimeDir, workerId),
       maxRequests: 0,

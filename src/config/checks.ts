@@ -7,6 +7,7 @@ import { checkAccessLogFormat } from './access-log-format.ts';
 import { findGroup, findUser } from './accounts.ts';
 import { acmeFaults } from './acme-checks.ts';
 import { showBind } from './address.ts';
+import { appsOf } from './apps.ts';
 import { quote } from './assignment.ts';
 import type { BindAddress, Config } from './config.ts';
 import type { Settled } from './resolve.ts';
@@ -36,6 +37,14 @@ export async function checkConfig(
       const fault = directoryFault(dir);
       if (fault !== null) cannot('static', `${prefix}=${dir}`, fault);
     }
+  const names = new Set(appsOf(config).map(({ name }) => name));
+  for (const { to } of config.routes)
+    if (to.kind === 'named-app' && !names.has(to.name))
+      cannot('routes', `app:${to.name}`, `there is no app ${quote(to.name)}`);
+  for (const { name, chdir } of config.apps) {
+    const fault = chdir === config.chdir ? null : directoryFault(chdir);
+    if (fault !== null) cannot('apps', name, fault);
+  }
   for (const prefix of repeated(config.static.map((mount) => mount.prefix)))
     cannot('static', prefix, 'two directories have this prefix');
 

@@ -88,6 +88,28 @@ export interface StaticMount {
   readonly keepBuilds: number;
 }
 
+/** An app with a name, its workers and what they are started with. */
+export type AppConfig = { readonly name: string } & Pick<
+  Config,
+  | 'module'
+  | 'export'
+  | 'chdir'
+  | 'env'
+  | 'preload'
+  | 'workers'
+  | 'workerClass'
+  | 'threads'
+  | 'command'
+  | 'python'
+  | 'pythonServer'
+  | 'workerConnections'
+  | 'maxRequests'
+  | 'maxRequestsJitter'
+  | 'timeoutMs'
+  | 'hangStack'
+  | 'gracefulTimeoutMs'
+>;
+
 /** What the arbiter, the edge and the workers are told. Plain data: it travels as JSON. */
 export interface Config {
   // The app
@@ -98,6 +120,8 @@ export interface Config {
   /** Absolute working directory of the app. */
   readonly chdir: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Those with a name of their own; see appsOf(). */
+  readonly apps: readonly AppConfig[];
   readonly preload: boolean;
   readonly reload: boolean;
 

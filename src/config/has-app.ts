@@ -3,6 +3,6 @@
 import { welcomeModule } from '../executable/own-modules.ts';
 import type { Config } from './config.ts';
 
-export function hasApp({ module }: Pick<Config, 'module'>): boolean {
-  return module !== null && module !== welcomeModule;
+export function hasApp({ module, apps }: Pick<Config, 'module' | 'apps'>): boolean {
+  return apps.length > 0 || (module !== null && module !== welcomeModule);
 }

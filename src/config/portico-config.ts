@@ -16,6 +16,8 @@ export interface PorticoConfig {
   readonly bind?: string | readonly string[] | undefined;
   /** Connections the kernel queues for each socket. The kernel has a limit of its own: `net.core.somaxconn` on Linux. Default: `2048`. */
   readonly backlog?: number | undefined;
+  /** More apps, each by a name, with workers of its own; repeatable. Each may have settings of its own: `module` (or `app`), `chdir`, `env`, `workers`, `workerClass`, `threads`, `command`, `python`, `pythonServer`, `workerConnections`, `maxRequests`, `maxRequestsJitter`, `timeout`, `gracefulTimeout`, `hangStack`, `preload`; what it leaves out is that of the top level. [Routes](routes.md) lead to it by `app:NAME`. Requests that no route takes go to the app of the top level, or without one to the first of these. See [several apps](apps.md#several-apps). Default: `none`. */
+  readonly apps?: Readonly<Record<string, { readonly module?: string } & Pick<PorticoConfig, 'app' | 'chdir' | 'env' | 'preload' | 'workers' | 'workerClass' | 'threads' | 'command' | 'python' | 'pythonServer' | 'workerConnections' | 'maxRequests' | 'maxRequestsJitter' | 'timeout' | 'hangStack' | 'gracefulTimeout'>>> | undefined;
   /** Certificate chain for https:// binds, PEM or PKCS#12. In PEM the leaf comes first, then the intermediate certificates. A changed file is picked up by itself. See [TLS](tls.md); several certificates go into `tls`. Default: `none`. */
   readonly certfile?: string | null | undefined;
   /** Key of certfile, if it is not in the same file. Only the arbiter reads it: when it is started by root, the file may be for root alone, whoever the edges run as. Default: `none`. */
@@ -240,7 +242,7 @@ export interface RouteInput {
   readonly methods?: string | readonly string[] | undefined;
   /** Headers a request must have: a value (where `*` stands for anything) or several, `true` (there) or `false` (not there). */
   readonly headers?: Readonly<Record<string, boolean | string | readonly string[]>> | undefined;
-  /** `"app"`, an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`. */
+  /** `"app"`, one of several [apps](apps.md#several-apps) by its name (`"app:api"`), an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`. */
   readonly to: RouteTargetInput;
   /** What the path loses at its beginning before the request goes on, in whole segments; `true` is what `path` says. `X-Forwarded-Prefix` tells what it was. */
   readonly strip?: boolean | string | undefined;

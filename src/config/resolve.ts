@@ -1,10 +1,12 @@
 // Makes a Config of all that was given: the last source wins, every value is checked, nothing is kept back.
 
 import { dirname, resolve } from 'node:path';
+import { ownOf } from './apps.ts';
 import { type Assignment, defaultOrigin, type Origin, problem } from './assignment.ts';
-import type { Config, WorkerClass } from './config.ts';
+import type { AppConfig, Config, WorkerClass } from './config.ts';
 import { Unfit } from './kinds.ts';
 import type { Facts } from './setting.ts';
+import type { AppSettings } from './settings/apps.ts';
 import { settings, settingsByKey } from './settings.ts';
 
 export interface Surroundings {
@@ -53,7 +55,34 @@ export function resolveConfig(
     {},
     ...settings.map(({ key, finish }) => finish(settled.get(key)!.value, facts)),
   ) as Config;
-  return { config, settled, problems };
+  const apps = resolveApps(assignments, { surroundings, settled, config, problems });
+  return { config: { ...config, apps }, settled, problems };
+}
+
+interface Whole {
+  readonly surroundings: Surroundings;
+  readonly settled: ReadonlyMap<string, Settled>;
+  readonly config: Config;
+  readonly problems: string[];
+}
+
+/** Each app's settings are those of the top level with its own as the last word. */
+function resolveApps(assignments: readonly Assignment[], whole: Whole): AppConfig[] {
+  const { surroundings, settled, config, problems } = whole;
+  const { value, origin } = settled.get('apps')!;
+  const common = assignments.filter(({ key }) => !['apps', 'app', 'command'].includes(key));
+  const known = new Set(problems);
+  return (value as readonly (readonly [string, AppSettings])[]).map(([name, own]) => {
+    const label = `app ${name} of ${origin.label}`;
+    const asked = Object.entries(own)
+      .filter(([, raw]) => raw !== undefined)
+      .map(([key, raw]): Assignment => ({ key, raw, origin: { ...origin, label } }));
+    const resolved = resolveConfig([...common, ...asked], surroundings);
+    problems.push(...resolved.problems.filter((one) => !known.has(one)));
+    if (resolved.config.module === null) problems.push(`Cannot use ${label}: it has no module`);
+    const env = { ...config.env, ...resolved.config.env };
+    return { name, ...ownOf(resolved.config), env };
+  });
 }
 
 function factsOf(

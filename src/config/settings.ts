@@ -3,6 +3,7 @@
 import type { Setting } from './setting.ts';
 import { acmeSettings } from './settings/acme.ts';
 import { appSettings } from './settings/app.ts';
+import { appsSettings } from './settings/apps.ts';
 import { cacheSettings } from './settings/cache.ts';
 import { compressionSettings } from './settings/compression.ts';
 import { connectionSettings } from './settings/connections.ts';
@@ -17,6 +18,7 @@ import { upgradeSettings } from './settings/upgrades.ts';
 
 export const settings: readonly Setting[] = [
   ...appSettings,
+  ...appsSettings,
   ...tlsSettings,
   ...acmeSettings,
   ...processSettings,

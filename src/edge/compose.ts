@@ -1,5 +1,6 @@
 // What a request meets in the edge: the steps in order, made of one set of settings.
 
+import { appsOf } from '../config/apps.ts';
 import type { Config } from '../config/config.ts';
 import { hasApp } from '../config/has-app.ts';
 import { type Failure, failure } from '../errors/failure.ts';
@@ -17,7 +18,6 @@ import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
 import type { AcmeLane } from './acme/lane.ts';
 import { Forward, type ForwardSettings } from './balancer/forward.ts';
-import type { Pool } from './balancer/pool.ts';
 import { createSticky } from './balancer/sticky.ts';
 import type { Cache } from './cache/cache.ts';
 import { lookForHandover } from './cache/fetch.ts';
@@ -27,9 +27,10 @@ import { respondWithError } from './error-pages/error-answer.ts';
 import type { ErrorPages } from './error-pages/error-pages.ts';
 import { createIntercept } from './error-pages/intercept.ts';
 import { answerHealth, type HealthFacts } from './health.ts';
+import { firstApp, type Pools } from './pools.ts';
 import { createRedirectHttps } from './redirect-https.ts';
 import type { ResponseStep } from './response-step.ts';
-import { Lanes } from './routes/lanes.ts';
+import { type Lane, Lanes } from './routes/lanes.ts';
 import { Routes, type Way } from './routes/routes.ts';
 import { StaticLane } from './static/static.ts';
 import { createCertificateCheck } from './tls/client-certificate.ts';
@@ -38,7 +39,7 @@ import type { Upgrades } from './upgrade/upgrades.ts';
 
 /** What the steps use, longer than one composition lives. */
 export interface Parts {
-  readonly pool: Pool;
+  readonly pools: Pools;
   readonly log: Log;
   readonly errorPages: ErrorPages;
   readonly compressing: Slots;
@@ -63,7 +64,7 @@ export interface Composed {
 
 /** The steps. A step that is not wanted is not there. Throws where a setting can't be put to work. */
 export function compose(config: Config, parts: Parts): Composed {
-  const { pool, log, errorPages, cache, acme, upgrades } = parts;
+  const { pools, log, errorPages, cache, acme, upgrades } = parts;
   const trust = createTrust(config.forwardedAllowIps);
   const statics =
     config.static.length > 0
@@ -74,23 +75,38 @@ export function compose(config: Config, parts: Parts): Composed {
           errorPages,
         })
       : null;
+  const pool = pools.of(firstApp(config));
   const { forwarded } = config;
   const stickTo = createSticky(config.sticky);
   const clientCertificates = config.certReqs !== 'none';
   const refuse = createCertificateCheck(config.certReqs);
   const redirect = createRedirectHttps(config, parts.httpsPort);
+  const steps = responseSteps(config, parts, statics);
+  const forwardingTo = (app: Pick<Config, 'workerClass'>): ForwardSettings => ({
+    responseTimeoutMs: config.responseTimeoutMs,
+    // A worker that does one thing at a time does nothing else while it waits for an upload.
+    spool: app.workerClass === 'sync' || app.workerClass === 'wsgi',
+    responseSteps: steps,
+  });
+  const apps = appsOf(config);
+  const forwarding = forwardingTo(apps[0] ?? config);
+  const upgradesTo = { pool, responseTimeoutMs: config.responseTimeoutMs };
+  const appLane = (name: string): Lane => {
+    const app = apps.find((other) => other.name === name) ?? config;
+    const own = pools.of(name);
+    const { responseTimeoutMs } = config;
+    return {
+      pool: own,
+      forwarding: forwardingTo(app),
+      upgrades: { pool: own, responseTimeoutMs },
+    };
+  };
   /** Of this composition alone: by it is known what the app was sent for the same fields before. */
   const unrouted: Way = { prefix: '', rules: null, lane: null };
-  const lanes = new Lanes(config, upstreamSteps(config, parts), log);
+  const lanes = new Lanes(config, { steps: upstreamSteps(config, parts), appLane, log });
   const routes =
     config.routes.length > 0 ? new Routes(config, { unrouted, lanes, errorPages }) : null;
   const isAlone = routes !== null && !hasApp(config);
-  const forwarding: ForwardSettings = {
-    responseTimeoutMs: config.responseTimeoutMs,
-    // A worker that does one thing at a time does nothing else while it waits for an upload.
-    spool: config.workerClass === 'sync' || config.workerClass === 'wsgi',
-    responseSteps: responseSteps(config, parts, statics),
-  };
 
   function handle(exchange: Exchange): void {
     // 1. Who asks: from a trusted proxy, what it says.
@@ -121,11 +137,12 @@ export function compose(config: Config, parts: Parts): Composed {
     // 4. Another protocol: on a connection of its own to whom the request is for.
     if (exchange.upgrade && (way.lane !== null || !isAlone) && wantsUpgrade(exchange)) {
       const stick = stickTo?.(exchange) ?? null;
-      upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick, way.lane?.upgrades);
+      const to = way.lane?.upgrades ?? upgradesTo;
+      upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick, to);
       return;
     }
 
-    // 5. What the route gives to an upstream.
+    // 5. What the route gives to an upstream, or to another app.
     if (way.lane !== null) {
       forward(exchange, peer, trusted, way);
       return;

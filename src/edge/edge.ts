@@ -7,7 +7,7 @@ import type { EdgeStatus, Purge, TlsFiles } from '../ipc/messages.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { AcmeLane } from './acme/lane.ts';
-import { Pool } from './balancer/pool.ts';
+import type { Pool } from './balancer/pool.ts';
 import { Cache } from './cache/cache.ts';
 import { type Composed, compose } from './compose.ts';
 import { Slots } from './compression/slots.ts';
@@ -15,6 +15,7 @@ import { type ErrorPages, loadErrorPages } from './error-pages/error-pages.ts';
 import { logFailure, logHandshake, logPreamble } from './failures.ts';
 import type { HealthFacts } from './health.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener/listener.ts';
+import { Pools } from './pools.ts';
 import { Refusals } from './refusals.ts';
 import type { SettledExchange } from './settled-exchange.ts';
 import { filePairs, storeSettings } from './tls/certificate-files.ts';
@@ -22,7 +23,6 @@ import { CertificateStore } from './tls/certificate-store.ts';
 import type { HandshakeOptions } from './tls/handshakes.ts';
 import { Stapling } from './tls/stapling.ts';
 import { Upgrades } from './upgrade/upgrades.ts';
-import { connectWorker } from './upstream/worker-link.ts';
 
 /** What an answer takes to reach its client before a drain cuts its connection. */
 const lastAnswersMs = 100;
@@ -43,7 +43,7 @@ interface Prepared {
 /** One edge: what is composed from the settings is replaced as a whole by a reload, what lives
  *  longer (sockets, links, the queue) stays. */
 export class Edge {
-  readonly pool: Pool;
+  readonly pools: Pools;
   readonly upgrades: Upgrades;
   readonly listener: Listener;
   /** For the https:// binds. */
@@ -72,8 +72,8 @@ export class Edge {
     this.log = log;
     this.refusals = new Refusals(log);
     this.config = config;
-    this.pool = new Pool({ settings: config, connect: connectWorker, log });
-    this.upgrades = new Upgrades(config, this.pool);
+    this.pools = new Pools(config, log);
+    this.upgrades = new Upgrades(config, this.pools.first);
     this.certificates = new CertificateStore(storeSettings(config, tls), filePairs(config, tls));
     this.stapling = new Stapling(log, this.certificates);
     this.acme = new AcmeLane(log, this.certificates);
@@ -135,7 +135,7 @@ export class Edge {
     this.accessLog = accessLog;
     this.listenerOptions = listenerOptions(config, errorPages);
     this.handshakeOptions = handshakeOptions(config);
-    this.pool.settings = config;
+    this.pools.configure(config);
     this.upgrades.settings = config;
     useAcme();
     this.stapling.configure(config);
@@ -163,22 +163,25 @@ export class Edge {
     void this.listener.unlisten(key);
   }
 
+  /** Of the first app. */
+  get pool(): Pool {
+    return this.pools.first;
+  }
+
   /** From now on nothing more is sent to the worker; what is open finishes. */
   withdraw(workerId: number, onWithdrawn: () => void): void {
-    const leavesWhenIdle = this.pool.withdraw(workerId);
+    this.pools.withdraw(workerId, onWithdrawn);
     this.upgrades.withdraw(workerId);
-    if (leavesWhenIdle) this.pool.whenIdle(workerId, onWithdrawn);
-    else onWithdrawn();
   }
 
   /** See Pool.spent(). */
   spent() {
-    return this.pool.spent(this.config.edges);
+    return this.pools.spent();
   }
 
   /** The worker's process has ended, wanted or not. */
   gone(workerId: number): void {
-    this.pool.gone(workerId);
+    this.pools.gone(workerId);
     this.upgrades.gone(workerId);
   }
 
@@ -188,7 +191,7 @@ export class Edge {
       connections: this.listener.connections,
       requestsInFlight: this.listener.requestsInFlight,
       requestsServed: this.served,
-      queued: this.pool.queued,
+      queued: this.pools.queued,
       rssBytes: process.memoryUsage.rss(),
       cache: this.cache?.stats() ?? null,
       tls: this.listener.tls,
@@ -196,7 +199,7 @@ export class Edge {
       certificates: this.certificates.summary((certPem) => this.stapling.status(certPem)),
       upstreams: this.composed.upstreams(),
       routes: this.composed.routes(),
-      workers: this.pool.status(),
+      workers: this.pools.status(),
     };
   }
 
@@ -217,7 +220,7 @@ export class Edge {
     // Those who wait for a worker are answered before their connections are cut.
     const refuse = (): void => {
       const reason = failure('SHUTTING_DOWN', 'nobody was free in time');
-      this.pool.refuse(reason);
+      this.pools.refuse(reason);
       this.composed.refuse(reason);
     };
     const timer = setTimeout(refuse, Math.max(0, deadlineMs - lastAnswersMs));
@@ -232,16 +235,16 @@ export class Edge {
   }
 
   private compose(config: Config, errorPages: ErrorPages, cache: Cache | null): Composed {
-    const { pool, log, compressing, acme, upgrades, health, httpsPort } = this;
-    const own = { pool, log, compressing, acme, upgrades, health, httpsPort };
+    const { pools, log, compressing, acme, upgrades, health, httpsPort } = this;
+    const own = { pools, log, compressing, acme, upgrades, health, httpsPort };
     return compose(config, { ...own, errorPages, cache });
   }
 
   private readonly httpsPort = (): number | null => [...this.httpsPorts.values()][0] ?? null;
 
   private readonly health = (): HealthFacts => {
-    const { isStopping, pool } = this;
-    return { isStopping, workersReady: pool.workersReady };
+    const { isStopping, pools } = this;
+    return { isStopping, workersReady: pools.workersReady };
   };
 
   private onSettled(exchange: SettledExchange): void {

@@ -107,7 +107,7 @@ class EdgeProcess {
         return;
       }
       case 'admit':
-        edge.pool.admit(message.worker);
+        edge.pools.admit(message.worker);
         return;
       case 'withdraw': {
         const { workerId } = message;
@@ -122,7 +122,7 @@ class EdgeProcess {
         edge.gone(message.workerId);
         return;
       case 'no-workers':
-        edge.pool.refuse(failure('SHUTTING_DOWN', 'no worker is left'));
+        edge.pools.refuse(failure('SHUTTING_DOWN', 'no worker is left'));
         return;
       case 'reopen-logs':
         this.log.reopen();

@@ -91,6 +91,8 @@ export type ToWorker =
 
 export interface WorkerAssignment {
   readonly id: number;
+  /** Name of the app. */
+  readonly app: string;
   readonly slot: number;
   /** Absolute path without ending; the worker listens on `${socketBase}.sock` (threads: `-1.sock` …). */
   readonly socketBase: string;

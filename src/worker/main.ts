@@ -4,6 +4,7 @@
 //                 └─ boot-failed ─▶ exit 3 or 4
 
 import { basename } from 'node:path';
+import { workerName } from '../config/apps.ts';
 import type { Config } from '../config/config.ts';
 import { channelFromWorker } from '../ipc/channel.ts';
 import type { ToWorker, WorkerAssignment } from '../ipc/messages.ts';
@@ -68,7 +69,7 @@ function onMessage(message: ToWorker): void {
 }
 
 async function boot(config: Config, assignment: WorkerAssignment): Promise<void> {
-  const role = `worker ${assignment.slot}`;
+  const role = workerName(assignment.app, assignment.slot);
   try {
     const log = openEventLog(config, role);
     state = { phase: 'booting', config, log };

@@ -1,6 +1,7 @@
 // One thread of a worker of class "threads": serves the app, and speaks with the main thread only.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { workerName } from '../config/apps.ts';
 import { openLog } from '../telemetry/log.ts';
 import { BootError, describeError } from './boot-error.ts';
 import { heartbeatIntervalMs } from './heartbeat.ts';
@@ -13,7 +14,7 @@ const log = openLog({
   level: config.logLevel,
   format: config.logFormat,
   file: config.errorLogfile,
-  role: `worker ${assignment.slot} thread ${index}`,
+  role: `${workerName(assignment.app, assignment.slot)} thread ${index}`,
 });
 const send = (message: FromThread): void => port.postMessage(message);
 

@@ -48,6 +48,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     workers: 2,
     workerClass: 'async',
     threads: 1,
+    apps: [],
     ...{ command: null, python: null, pythonServer: 'auto' },
     edges: 1,
     workerConnections: 100,

@@ -161,7 +161,13 @@ function configure(
   channel.send({
     type: 'configure',
     config: { ...plainConfig, module, export: name, chdir, ...config },
-    assignment: { id: 7, slot: 2, socketBase: join(socketDir, 'worker-7'), maxRequests },
+    assignment: {
+      id: 7,
+      app: 'app',
+      slot: 2,
+      socketBase: join(socketDir, 'worker-7'),
+      maxRequests,
+    },
   });
 }
 

@@ -16,7 +16,7 @@ const status: Status = {
     ...{ workersWanted: 1, restarts: 0, app: 'app.js', workerClass: 'async', runtimeDir: '/x' },
     ...{ reloading: null, lastReload: null },
   },
-  ...{ binds: [{ url: 'http://127.0.0.1:8000' }], edges: [], workers: [] },
+  ...{ apps: [], binds: [{ url: 'http://127.0.0.1:8000' }], edges: [], workers: [] },
 };
 
 /** Beyond what any system gives out. */

@@ -95,9 +95,12 @@ const faults: readonly { name: string; found: RegExp; decide: Decide }[] = [
     decide: withWorkers((worker, state, now) => {
       const isReplaced =
         worker.phase === 'serving' &&
-        state.workers.some(({ slot, phase }) => slot === worker.slot && phase === 'booting');
+        state.workers.some(
+          ({ app, slot, phase }) =>
+            app === worker.app && slot === worker.slot && phase === 'booting',
+        );
       if (!isReplaced) return worker;
-      const { readyAtMs: _r, retiring: _t, app: _a, ...rest } = worker;
+      const { readyAtMs: _r, retiring: _t, kind: _k, ...rest } = worker;
       return {
         ...rest,
         phase: 'withdrawing',
@@ -176,7 +179,7 @@ const faults: readonly { name: string; found: RegExp; decide: Decide }[] = [
   },
   {
     name: 'a reload that fails is not answered',
-    found: /reload is answered in time|every request is answered/,
+    found: /is answered in time|every request is answered/,
     decide: withoutActions((action) => action.kind === 'reply' && !action.reply.ok),
   },
   {

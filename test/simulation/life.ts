@@ -5,6 +5,7 @@ import { tickMs } from '../../src/arbiter/decide/limits.ts';
 import { keyed } from '../../src/arbiter/decide/reload.ts';
 import { initialState, type State } from '../../src/arbiter/decide/state.ts';
 import type { decide } from '../../src/arbiter/decide.ts';
+import { ownOf } from '../../src/config/apps.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Purge } from '../../src/ipc/messages.ts';
 import { testConfig } from '../helpers/config.ts';
@@ -222,9 +223,13 @@ function randomEvent(random: Dice, askId: number): Event {
       };
     case 1:
     case 2:
-      return { kind: 'ask', askId, request: { command: 'reload' } };
+      return { kind: 'ask', askId, request: { command: 'reload', ...maybeApp(random) } };
     case 3:
-      return { kind: 'ask', askId, request: { command: 'scale', workers: random.between(1, 6) } };
+      return {
+        kind: 'ask',
+        askId,
+        request: { command: 'scale', ...maybeApp(random), workers: random.between(1, 6) },
+      };
     case 4:
       return { kind: 'files-changed', path: 'app.js' };
     default:
@@ -232,11 +237,16 @@ function randomEvent(random: Dice, askId: number): Event {
   }
 }
 
+function maybeApp(random: Dice): { app?: string } {
+  return random.chance(0.7) ? {} : { app: random.pick(['app', 'web', 'api', 'none']) };
+}
+
 function randomConfig(random: Dice, version: number): Config {
   const ports = [8000, 8001, 8002].filter((port) => port === 8000 || random.chance(0.3));
   const env: Record<string, string> = { VERSION: String(version) };
   if (version > 0 && random.chance(0.15)) env.EDGE = random.pick(['refuses', 'dies']);
-  return testConfig({
+  const names = ['web', 'api'].filter(() => random.chance(0.3));
+  const config = testConfig({
     env,
     cacheBytes: version % 4 === 3 ? 0 : 1024 ** 2,
     bind: ports.map(
@@ -248,7 +258,16 @@ function randomConfig(random: Dice, version: number): Config {
     preload: random.chance(0.3),
     timeoutMs: random.pick([0, 3_000, 8_000]),
     gracefulTimeoutMs: random.between(0, 6_000),
+    module: 'app.js',
   });
+  const apps = names.map((name) => ({
+    ...{ name, ...ownOf(config) },
+    workers: random.between(1, 4),
+    gracefulTimeoutMs: random.between(0, 6_000),
+    workerClass: random.pick(['async', 'wsgi'] as const),
+  }));
+  // Without a module the named ones are alone.
+  return { ...config, apps, module: names.length > 0 && random.chance(0.3) ? null : 'app.js' };
 }
 
 /** Makes sure that nothing is changed in place. What is frozen already was looked through before. */

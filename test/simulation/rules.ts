@@ -23,6 +23,7 @@ import {
   workerHungMs,
 } from '../../src/arbiter/decide/limits.ts';
 import type { Edge, State, Worker } from '../../src/arbiter/decide/state.ts';
+import { appsOf } from '../../src/config/apps.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { World } from './world.ts';
 
@@ -39,8 +40,16 @@ export interface Rules {
 }
 
 /** Settings by which a worker may live now. */
-function configsOf({ current, reload }: State): Config[] {
-  return reload?.step === 'rolling' ? [current.config, reload.next.config] : [current.config];
+function configsOf({ current, reload, apps }: State): Config[] {
+  const own = apps.map((app) => app.current?.config ?? current.config);
+  if (reload?.step !== 'rolling') return [current.config, ...own];
+  return [current.config, ...own, ...reload.rolls.map(({ next }) => next.config)];
+}
+
+/** Workers wanted of all apps, or of one. */
+function wantedOf({ apps }: State, name: string | null = null): number {
+  const counted = apps.filter((app) => name === null || app.name === name);
+  return counted.reduce((sum, { desired }) => sum + desired, 0);
 }
 
 /** Time that the tick, late messages and slow kills add to any deadline. */
@@ -52,15 +61,17 @@ export function createRules(world: World): Rules {
   const bootBoundMs = new Map<number, number>();
   const lastBeat = new Map<number, number>();
   const asks = new Map<number, { command: string; atMs: number; replies: number }>();
-  const spawns = new Map<number, number[]>();
+  const spawns = new Map<string, number[]>();
   const outside: number[] = [];
   /** Edges that were told that no worker is left. */
   const alone = new Set<number>();
+  const programs = new Set<number>();
   let stopAtMs: number | null = null;
   let stopBoundMs = 0;
   let pausedMs = 0;
   let lastTickMs = 0;
-  let mostDesired = 0;
+  /** By app. */
+  const mostDesired = new Map<string, number>();
   let hasEnded = false;
 
   const insist = (isKept: boolean, rule: string, facts?: unknown): void => {
@@ -115,7 +126,7 @@ export function createRules(world: World): Rules {
         insist(after.phase.name !== 'stopping', 'nothing is started while stopping');
         if (action.kind === 'spawn-worker') {
           bootBoundMs.set(action.id, bootMs(action.config));
-          checkSpawnRate(action.slot, now);
+          checkSpawnRate(`${action.app} ${action.slot}`, now);
         }
         return;
       }
@@ -168,6 +179,7 @@ export function createRules(world: World): Rules {
     }
     if (message.type === 'no-workers') alone.add(action.id);
     if (message.type === 'admit') {
+      if (message.worker.leavesWhenIdle) programs.add(message.worker.id);
       insist(!alone.has(action.id), 'nobody is admitted where nobody was left', message);
       const worker = world.children.get(message.worker.id);
       insist(
@@ -180,12 +192,14 @@ export function createRules(world: World): Rules {
 
   function checkDrain(id: number, after: State, now: number): void {
     if (after.phase.name === 'stopping') return;
+    // Of a program it is the time for its requests.
+    const boundMs = programs.has(id) ? workerDrainMinMs : withdrawMs;
     for (const edge of edges()) {
       insist(!edge.admitted.has(id), 'withdraw comes before drain', { id, edge: edge.id });
       const askedAtMs = edge.withdrawing.get(id);
       if (askedAtMs === undefined) continue;
       if (after.edges.some((other) => other.id === edge.id && other.phase === 'dying')) continue;
-      insist(now - askedAtMs >= withdrawMs, 'a drain waits for the edges, or for its deadline', {
+      insist(now - askedAtMs >= boundMs, 'a drain waits for the edges, or for its deadline', {
         id,
         edge: edge.id,
       });
@@ -202,7 +216,7 @@ export function createRules(world: World): Rules {
     );
   }
 
-  function checkSpawnRate(slot: number, now: number): void {
+  function checkSpawnRate(slot: string, now: number): void {
     const recent = [...(spawns.get(slot) ?? []), now].filter((atMs) => now - atMs < 10_000);
     spawns.set(slot, recent);
     while (outside.length > 0 && now - outside[0]! > 10_000) outside.shift();
@@ -233,12 +247,15 @@ export function createRules(world: World): Rules {
       insist(silentMs <= hungMs, 'a hung worker is found in time', worker);
     }
     if (earlier?.phase === 'serving' && worker.phase === 'withdrawing') {
-      const others = after.workers.filter((other) => other.phase === 'serving');
-      insist(
-        after.desired === 0 || others.length > 0,
-        'the last worker that serves is not withdrawn',
-        { id: worker.id, desired: after.desired },
+      const { app } = worker;
+      const others = after.workers.filter(
+        (other) => other.phase === 'serving' && other.app === app,
       );
+      const desired = wantedOf(after, app);
+      insist(desired === 0 || others.length > 0, 'the last worker that serves is not withdrawn', {
+        id: worker.id,
+        desired,
+      });
       insist(
         worker.leaves !== 'replaced' || others.some((other) => other.slot === worker.slot),
         'a replacement serves before the replaced one is withdrawn',
@@ -270,14 +287,14 @@ export function createRules(world: World): Rules {
       (worker) => 'leaves' in worker && worker.leaves === 'replaced',
     );
     // One more for the pilot of a reload, one for a last worker that must not leave yet.
-    const most = after.desired + surge(mostDesired) + 2;
-    insist(holders.length <= most, 'not more processes than wanted and the surge', {
-      holders: holders.length,
-      desired: after.desired,
-    });
-    insist(replaced.length <= surge(mostDesired) + 1, 'not more leave at a time than the surge', {
-      replaced: replaced.length,
-    });
+    for (const { name, desired } of after.apps) {
+      const held = holders.filter(({ app }) => app === name).length;
+      const surgeMost = surge(mostDesired.get(name) ?? 0);
+      const most = desired + surgeMost + 2;
+      insist(held <= most, 'not more processes than wanted and the surge', { name, held, desired });
+      const leaving = replaced.filter(({ app }) => app === name).length;
+      insist(leaving <= surgeMost + 1, 'not more leave at a time than the surge', { leaving });
+    }
     for (const edge of edges()) {
       // One that is being killed is told nothing more.
       if (after.edges.some(({ id, phase }) => id === edge.id && phase === 'dying')) continue;
@@ -310,7 +327,8 @@ export function createRules(world: World): Rules {
 
   return {
     check(before, event, after, actions, now) {
-      mostDesired = Math.max(mostDesired, before.desired, after.desired);
+      for (const { name, desired } of [...before.apps, ...after.apps])
+        mostDesired.set(name, Math.max(mostDesired.get(name) ?? 0, desired));
       noteEvent(event, now);
       for (const action of actions) checkAction(action, before, after, now);
       noteStop(before, after, now);
@@ -334,10 +352,11 @@ export function createRules(world: World): Rules {
       insist(state.phase.name === 'running', 'it runs', state.phase);
       insist(state.reload === null && state.again === null, 'no reload hangs', state.reload);
       const serving = state.workers.filter(({ phase }) => phase === 'serving');
-      insist(state.workers.length === state.desired, 'as many workers as wanted', state.workers);
-      insist(serving.length === state.desired, 'every worker serves', state.workers);
+      const wantedNow = wantedOf(state);
+      insist(state.workers.length === wantedNow, 'as many workers as wanted', state.workers);
+      insist(serving.length === wantedNow, 'every worker serves', state.workers);
       insist(
-        new Set(serving.map(({ slot }) => slot)).size === state.desired,
+        new Set(serving.map(({ app, slot }) => `${app} ${slot}`)).size === wantedNow,
         'one worker a slot',
         serving,
       );
@@ -345,6 +364,15 @@ export function createRules(world: World): Rules {
         serving.every(({ generation }) => generation === state.current.number),
         'every worker is of the current generation',
         state,
+      );
+      const names = appsOf(state.current.config).map(({ name }) => name);
+      insist(
+        state.apps
+          .map(({ name }) => name)
+          .sort()
+          .join() === [...names].sort().join(),
+        'the apps are those of the settings',
+        state.apps,
       );
       const edgesUp = state.edges.filter(({ phase }) => phase === 'serving');
       insist(edgesUp.length === state.current.config.edges, 'every edge serves', state.edges);

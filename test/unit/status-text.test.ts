@@ -26,6 +26,9 @@ const status: Status = {
       agoMs: 12_000,
     },
   },
+  apps: [
+    { name: 'app', module: 'app.js:app', workerClass: 'async', generation: 2, workersWanted: 3 },
+  ],
   binds: [{ url: 'http://127.0.0.1:8000' }, { url: 'unix:/run/app.sock' }],
   edges: [
     {
@@ -53,15 +56,31 @@ const status: Status = {
   ],
   workers: [
     {
-      ...{ slot: 1, id: 7, pid: 4244, generation: 2, phase: 'serving', uptimeMs: 61_000 },
+      ...{
+        app: 'app',
+        slot: 1,
+        id: 7,
+        pid: 4244,
+        generation: 2,
+        phase: 'serving',
+        uptimeMs: 61_000,
+      },
       ...{ inFlight: 6, served: 60_210, rssBytes: 48 * 1024 ** 2, failures: 0 },
     },
     {
-      ...{ slot: 2, id: 8, pid: null, generation: 2, phase: 'booting', uptimeMs: 400 },
+      ...{ app: 'app', slot: 2, id: 8, pid: null, generation: 2, phase: 'booting', uptimeMs: 400 },
       ...{ inFlight: null, served: null, rssBytes: null, failures: 2 },
     },
     {
-      ...{ slot: 2, id: 5, pid: 4200, generation: 1, phase: 'draining', uptimeMs: 11_000_000 },
+      ...{
+        app: 'app',
+        slot: 2,
+        id: 5,
+        pid: 4200,
+        generation: 1,
+        phase: 'draining',
+        uptimeMs: 11_000_000,
+      },
       ...{ inFlight: 1, served: 999, rssBytes: 50 * 1024 ** 2, failures: 0 },
     },
   ],
@@ -85,6 +104,20 @@ worker 2     -  booting       0s          -          -       -  failed 2 times i
 worker 2  4200  draining   3h 3m          1        999   50 MB  generation 1
 `,
   );
+});
+
+test('several apps are shown each on a line, with their own generation', () => {
+  const [app] = status.apps;
+  const api = { ...app!, name: 'api', module: 'main:app', workerClass: 'asgi', generation: 1 };
+  const workers = status.workers.map((worker, at) => ({
+    ...worker,
+    app: at === 2 ? 'api' : 'app',
+  }));
+  const text = statusText({ ...status, apps: [app!, api], workers }, 0);
+  assert.match(text, /^ {2}app {9}app\.js:app \(async\), generation 2, 1 of 3 serving$/m);
+  assert.match(text, /^ {2}app api {5}main:app \(asgi\), generation 1, 0 of 3 serving$/m);
+  assert.match(text, /^worker 1 {6}4244 /m);
+  assert.match(text, /^worker api 2 {2}4200 {2}draining .* 50 MB$/m);
 });
 
 test('an edge that does not answer has no numbers', () => {

@@ -11,13 +11,14 @@ export const purgesMax = 100;
 /** The answer to `status` has a few hundred bytes a worker. */
 export const replyBytesMax = 4 * 1024 * 1024;
 
+/** `app` names one of several; without it a reload is for all, `scale` for the first. */
 export type Request =
   | { readonly command: 'status' }
   /** Answered when the new generation serves, or when it failed. */
-  | { readonly command: 'reload' }
+  | { readonly command: 'reload'; readonly app?: string }
   /** Answered when all children have ended. */
   | { readonly command: 'stop' }
-  | { readonly command: 'scale'; readonly workers: number }
+  | { readonly command: 'scale'; readonly app?: string; readonly workers: number }
   /** Answered when every edge has forgotten what is named. */
   | { readonly command: 'purge'; readonly purges: readonly Purge[] };
 
@@ -54,6 +55,7 @@ export interface Status {
       readonly agoMs: number;
     } | null;
   };
+  readonly apps: readonly AppReport[];
   readonly binds: readonly { readonly url: string }[];
   readonly edges: readonly {
     readonly slot: number;
@@ -67,7 +69,18 @@ export interface Status {
   readonly workers: readonly WorkerReport[];
 }
 
+export interface AppReport {
+  readonly name: string;
+  /** As it was named, "main:app". */
+  readonly module: string | null;
+  readonly workerClass: string;
+  /** null = it never served. */
+  readonly generation: number | null;
+  readonly workersWanted: number;
+}
+
 export interface WorkerReport {
+  readonly app: string;
   readonly slot: number;
   readonly id: number;
   readonly pid: number | null;
@@ -85,17 +98,20 @@ export interface WorkerReport {
 /** The request in a line a client sent, or null when it is none. */
 export function checkRequest(value: unknown): Request | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { command, workers, purges } = value as Readonly<Record<string, unknown>>;
+  const { command, app, workers, purges } = value as Readonly<Record<string, unknown>>;
+  if (app !== undefined && typeof app !== 'string') return null;
+  const named = app === undefined ? {} : { app };
   switch (command) {
     case 'status':
-    case 'reload':
     case 'stop':
       return { command };
+    case 'reload':
+      return { command, ...named };
     case 'scale':
       return Number.isInteger(workers) &&
         (workers as number) >= 1 &&
         (workers as number) <= workersMax
-        ? { command, workers: workers as number }
+        ? { command, ...named, workers: workers as number }
         : null;
     case 'purge':
       return Array.isArray(purges) &&

@@ -16,6 +16,7 @@ import {
   log,
   nameOf,
   putEdge,
+  seatOf,
   set,
   type Turn,
   tellEdge,
@@ -130,8 +131,9 @@ function edgeFailed(turn: Turn, edge: Edge, reason: string, exitCode: number): v
     return;
   }
   const livedMs = edge.phase === 'serving' ? turn.now - edge.bornAtMs : 0;
-  const waitMs = countFailure(turn, 'edge', edge.slot, livedMs);
-  const { failures } = backoffOf(turn.state, 'edge', edge.slot);
+  const seat = seatOf('edge', edge);
+  const waitMs = countFailure(turn, 'edge', seat, livedMs);
+  const { failures } = backoffOf(turn.state, seat);
   const next = waitMs === 0 ? 'starting another' : `next try in ${seconds(waitMs)}`;
   log(turn, 'error', `${name} failed (${failures} in a row), ${next}: ${reason}`);
   if (reload?.step === 'configuring' && reload.waiting.includes(edge.id)) {

@@ -58,6 +58,7 @@ export type Action =
   | {
       readonly kind: 'spawn-worker';
       readonly id: number;
+      readonly app: string;
       readonly slot: number;
       readonly config: Config;
     }

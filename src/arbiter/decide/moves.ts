@@ -3,11 +3,13 @@
 import type { Config } from '../../config/config.ts';
 import type { Event } from './events.ts';
 import { bootMs, drainGraceMs, edgeBootMs, surge, withdrawMs, workerDrainMinMs } from './limits.ts';
-import type { EdgeIn, Generation, Leaving, State, WorkerIn } from './state.ts';
+import type { AppState, EdgeIn, Generation, Leaving, State, Worker, WorkerIn } from './state.ts';
 import {
+  appOf,
   knowsWorkers,
   putEdge,
   putWorker,
+  rollOf,
   type Turn,
   takeId,
   tellEdge,
@@ -19,10 +21,15 @@ export function socketBaseOf(runtimeDir: string, workerId: number): string {
   return `${runtimeDir}/workers/${workerId}`;
 }
 
-export function spawnWorker(turn: Turn, slot: number, generation: Generation): number {
+export function spawnWorker(
+  turn: Turn,
+  { app, slot }: { app: string; slot: number },
+  generation: Generation,
+): number {
   const id = takeId(turn);
   putWorker(turn, {
     id,
+    app,
     slot,
     generation: generation.number,
     pid: null,
@@ -30,19 +37,21 @@ export function spawnWorker(turn: Turn, slot: number, generation: Generation): n
     phase: 'booting',
     deadlineMs: turn.now + bootMs(generation.config),
   });
-  turn.actions.push({ kind: 'spawn-worker', id, slot, config: generation.config });
+  turn.actions.push({ kind: 'spawn-worker', id, app, slot, config: generation.config });
   return id;
 }
 
 /** Asks every edge to send nothing more to the worker; it drains when they have all said so. Of a program
  *  they say so when nothing is in flight: the time it has is the same, spent before TERM in place of after. */
 export function withdraw(turn: Turn, worker: WorkerIn<'serving'>, leaves: Leaving): void {
-  const { id, slot, generation, pid, bornAtMs, address, beat } = worker;
+  const { id, app, slot, generation, pid, bornAtMs, address, beat } = worker;
   const waiting = turn.state.edges.filter(knowsWorkers).map((edge) => edge.id);
-  const { gracefulTimeoutMs } = configOf(turn.state, generation);
-  const withinMs = address.leavesWhenIdle ? gracefulTimeoutMs : withdrawMs;
+  const { gracefulTimeoutMs } = configOf(turn.state, worker);
+  const withinMs = address.leavesWhenIdle
+    ? Math.max(workerDrainMinMs, gracefulTimeoutMs)
+    : withdrawMs;
   const withdrawing: WorkerIn<'withdrawing'> = {
-    ...{ id, slot, generation, pid, bornAtMs, address, beat },
+    ...{ id, app, slot, generation, pid, bornAtMs, address, beat },
     ...{ phase: 'withdrawing', waiting, deadlineMs: turn.now + withinMs, leaves },
   };
   putWorker(turn, withdrawing);
@@ -62,10 +71,10 @@ export function edgeWithdrew(turn: Turn, edgeId: number, workerId: number | null
 }
 
 export function drainWithdrawn(turn: Turn, worker: WorkerIn<'withdrawing'>): void {
-  const { gracefulTimeoutMs } = configOf(turn.state, worker.generation);
+  const { gracefulTimeoutMs } = configOf(turn.state, worker);
   const leftMs = Math.ceil(worker.deadlineMs - turn.now);
   const drainMs = worker.address.leavesWhenIdle
-    ? Math.max(workerDrainMinMs, leftMs)
+    ? Math.max(workerDrainMinMs, Math.min(gracefulTimeoutMs, leftMs))
     : gracefulTimeoutMs;
   drainWorker(turn, worker, drainMs, worker.leaves);
 }
@@ -76,11 +85,11 @@ export function drainWorker(
   deadlineMs: number,
   leaves: Leaving,
 ): void {
-  const { id, slot, generation, pid, bornAtMs, beat } = worker;
+  const { id, app, slot, generation, pid, bornAtMs, beat } = worker;
   tellWorker(turn, id, { type: 'drain', deadlineMs });
   const killAtMs = turn.now + deadlineMs + drainGraceMs;
   putWorker(turn, {
-    ...{ id, slot, generation, pid, bornAtMs, beat },
+    ...{ id, app, slot, generation, pid, bornAtMs, beat },
     ...{ phase: 'draining', killAtMs, leaves },
   });
 }
@@ -114,27 +123,33 @@ export function configureEdge(
   putEdge(turn, { ...edge, configured: generation.number, unanswered: edge.unanswered + 1 });
 }
 
-/** The settings a worker of the generation was started with; of a former one, those of today. */
-export function configOf(state: State, generation: number): Config {
-  const { current, reload } = state;
-  return reload?.step === 'rolling' && reload.next.number === generation
-    ? reload.next.config
-    : current.config;
+/** The settings a worker was started with; of a former generation, those of today. */
+export function configOf(
+  state: State,
+  { app, generation }: { app: string; generation: number },
+): Config {
+  const roll = rollOf(state, app);
+  if (roll?.next.number === generation) return roll.next.config;
+  return appOf(state, app)?.current?.config ?? state.current.config;
 }
 
-/** Replacements under way: booting beside the one they replace, or replaced and not gone yet. */
-export function replacementsUnderWay(state: State): number {
-  const { workers } = state;
+/** Replacements of an app under way: booting beside the one they replace, or replaced and not gone yet. */
+function replacementsUnderWay({ workers }: State, app: string): number {
   return workers.filter((worker) => {
+    if (worker.app !== app) return false;
     if (worker.phase === 'withdrawing' || worker.phase === 'draining')
       return worker.leaves === 'replaced';
     if (worker.phase !== 'booting') return false;
-    return workers.some((other) => other.slot === worker.slot && other.phase === 'serving');
+    return workers.some((other) => sharesSlot(other, worker) && other.phase === 'serving');
   }).length;
 }
 
-export function mayReplace(state: State): boolean {
-  return replacementsUnderWay(state) < surge(state.desired);
+export function mayReplace(state: State, { name, desired }: AppState): boolean {
+  return replacementsUnderWay(state, name) < surge(desired);
+}
+
+export function sharesSlot(one: Worker, other: Worker): boolean {
+  return one.slot === other.slot && one.app === other.app;
 }
 
 export function describeExit(event: Extract<Event, { kind: 'exit' }>): string {

@@ -1,21 +1,41 @@
 // Brings what runs nearer to what should: fills empty slots, replaces what is stale, sends away
 // what is too many. Looked at after every event, so no event has to think of all the others.
 
-import { drainEdge, mayReplace, spawnEdge, spawnWorker, withdraw } from './moves.ts';
-import { finishReload, startAgain } from './reload.ts';
-import type { Generation, State, Worker } from './state.ts';
-import { backoffOf, killEdge, killWorker, log, set, type Turn } from './turn.ts';
+import { appsOf } from '../../config/apps.ts';
+import { drainEdge, mayReplace, sharesSlot, spawnEdge, spawnWorker, withdraw } from './moves.ts';
+import { endRoll, startAgain } from './reload.ts';
+import type { AppState, Generation, State, Worker } from './state.ts';
+import {
+  appOf,
+  backoffOf,
+  killEdge,
+  killWorker,
+  log,
+  putRoll,
+  rollOf,
+  seatOf,
+  set,
+  type Turn,
+} from './turn.ts';
 
 export function reconcile(turn: Turn): void {
   const { phase } = turn.state;
   if (phase.name !== 'starting' && phase.name !== 'running') return;
   reconcileEdges(turn);
-  dismissSurplus(turn);
-  fillSlots(turn);
-  replaceStale(turn);
-  launchPilot(turn);
+  for (const { name } of turn.state.apps) {
+    // Looked up each time: a step may have changed it.
+    const each = (step: (app: AppState) => void): void => {
+      const app = appOf(turn.state, name);
+      if (app !== undefined) step(app);
+    };
+    each((app) => dismissSurplus(turn, app));
+    each((app) => fillSlots(turn, app));
+    each((app) => replaceStale(turn, app));
+    each((app) => launchPilot(turn, app));
+  }
+  forgetApps(turn);
   noticeRunning(turn);
-  noticeRolled(turn);
+  for (const { name } of turn.state.apps) noticeRolled(turn, name);
   startAgain(turn);
 }
 
@@ -25,13 +45,17 @@ function holds(worker: Worker): boolean {
 }
 
 /** The generation that new processes belong to: a new one only when it has proved to work. */
-function target(state: State): Generation {
-  const { reload, current } = state;
-  return reload?.step === 'rolling' && reload.next.proven ? reload.next : current;
+function target(state: State, { name, current }: AppState): Generation | null {
+  const roll = rollOf(state, name);
+  return roll?.next.proven ? roll.next : current;
 }
 
-function pilotOf(state: State): number | null {
-  return state.reload?.step === 'rolling' ? state.reload.pilot : null;
+function workersOf({ workers }: State, { name }: AppState): readonly Worker[] {
+  return workers.filter(({ app }) => app === name);
+}
+
+function mayStart(turn: Turn, { name: app }: AppState, slot: number): boolean {
+  return turn.now >= backoffOf(turn.state, seatOf('worker', { app, slot })).notBeforeMs;
 }
 
 function reconcileEdges(turn: Turn): void {
@@ -46,16 +70,17 @@ function reconcileEdges(turn: Turn): void {
     const isHeld = turn.state.edges.some(
       (edge) => edge.slot === slot && edge.phase !== 'draining' && edge.phase !== 'dying',
     );
-    if (!isHeld && turn.now >= backoffOf(turn.state, 'edge', slot).notBeforeMs) {
+    if (!isHeld && turn.now >= backoffOf(turn.state, seatOf('edge', { slot })).notBeforeMs) {
       spawnEdge(turn, slot);
     }
   }
 }
 
 /** Slots above the wanted number. The last worker that serves stays until another does. */
-function dismissSurplus(turn: Turn): void {
-  const { desired, workers } = turn.state;
-  const pilot = pilotOf(turn.state);
+function dismissSurplus(turn: Turn, app: AppState): void {
+  const { desired, name } = app;
+  const workers = workersOf(turn.state, app);
+  const pilot = rollOf(turn.state, name)?.pilot ?? null;
   const serving = workers.filter(({ phase }) => phase === 'serving');
   const stays = desired === 0 || serving.some(({ slot }) => slot <= desired) ? null : serving[0];
   for (const worker of workers) {
@@ -65,75 +90,100 @@ function dismissSurplus(turn: Turn): void {
   }
 }
 
-function fillSlots(turn: Turn): void {
-  const generation = target(turn.state);
-  const pilot = pilotOf(turn.state);
-  for (let slot = 1; slot <= turn.state.desired; slot += 1) {
-    const { workers } = turn.state;
+function fillSlots(turn: Turn, app: AppState): void {
+  const generation = target(turn.state, app);
+  if (generation === null) return;
+  const pilot = rollOf(turn.state, app.name)?.pilot ?? null;
+  for (let slot = 1; slot <= app.desired; slot += 1) {
+    const workers = workersOf(turn.state, app);
     if (workers.some((worker) => worker.slot === slot && holds(worker) && worker.id !== pilot)) {
       continue;
     }
-    if (turn.now < backoffOf(turn.state, 'worker', slot).notBeforeMs) continue;
+    if (!mayStart(turn, app, slot)) continue;
     // --preload: one worker alone goes first, the others find its work done.
     const isFirst = !workers.some((worker) => worker.phase === 'booting');
     if (generation.config.preload && !generation.proven && !isFirst) return;
-    spawnWorker(turn, slot, generation);
+    spawnWorker(turn, { app: app.name, slot }, generation);
   }
 }
 
 /** Starts replacements for workers of an older generation and for those that want to retire. */
-function replaceStale(turn: Turn): void {
-  const generation = target(turn.state);
-  for (const worker of turn.state.workers) {
+function replaceStale(turn: Turn, app: AppState): void {
+  const generation = target(turn.state, app);
+  if (generation === null) return;
+  for (const worker of workersOf(turn.state, app)) {
     const isStale = worker.generation < generation.number;
     // It has served nobody, and would be replaced as soon as it did.
     if (isStale && worker.phase === 'booting') killWorker(turn, worker, 'SIGKILL');
-    if (worker.phase !== 'serving' || worker.slot > turn.state.desired) continue;
+    if (worker.phase !== 'serving' || worker.slot > app.desired) continue;
     if (!isStale && worker.retiring === null) continue;
     const isUnderWay = turn.state.workers.some(
-      (other) => other.slot === worker.slot && other.id !== worker.id && holds(other),
+      (other) => sharesSlot(other, worker) && other.id !== worker.id && holds(other),
     );
-    if (isUnderWay || !mayReplace(turn.state)) continue;
-    if (turn.now < backoffOf(turn.state, 'worker', worker.slot).notBeforeMs) continue;
-    spawnWorker(turn, worker.slot, generation);
+    if (isUnderWay || !mayReplace(turn.state, app)) continue;
+    if (!mayStart(turn, app, worker.slot)) continue;
+    spawnWorker(turn, worker, generation);
   }
 }
 
 /** The first worker of a new generation boots alone: if it fails, nothing has changed. */
-function launchPilot(turn: Turn): void {
-  const { reload, workers, desired } = turn.state;
-  if (reload?.step !== 'rolling' || reload.next.proven || reload.pilot !== null) return;
+function launchPilot(turn: Turn, app: AppState): void {
+  const { reload } = turn.state;
+  const { name, desired, current } = app;
+  const roll = rollOf(turn.state, name);
+  if (reload?.step !== 'rolling' || roll === undefined) return;
+  if (roll.next.proven || roll.pilot !== null) return;
+  const workers = workersOf(turn.state, app);
   // Reloads in quick succession would else pile up workers that drain.
-  if (!mayReplace(turn.state) && workers.some(({ phase }) => phase === 'serving')) return;
+  if (!mayReplace(turn.state, app) && workers.some(({ phase }) => phase === 'serving')) return;
   // A slot that is there afterwards too.
-  const kept = reload.ask.resetsWorkers ? Math.min(desired, reload.next.config.workers) : desired;
-  const slots = Array.from({ length: kept }, (_, at) => at + 1);
+  const { workers: configured } = roll.next.config;
+  const kept = current === null ? configured : desired;
+  const most = reload.ask.resetsWorkers ? Math.min(kept, configured) : kept;
+  const slots = Array.from({ length: most }, (_, at) => at + 1);
   const isEmpty = (slot: number) =>
     !workers.some((worker) => worker.slot === slot && holds(worker));
   // A slot whose worker keeps failing is where help is needed most.
   const slot = slots.find(isEmpty) ?? 1;
-  const pilot = spawnWorker(turn, slot, reload.next);
-  set(turn, { reload: { ...reload, pilot } });
+  const pilot = spawnWorker(turn, { app: name, slot }, roll.next);
+  putRoll(turn, { ...roll, pilot });
+}
+
+/** Apps that are in the settings no more, once the last of their workers is gone. */
+function forgetApps(turn: Turn): void {
+  const { apps, workers, current } = turn.state;
+  const names = new Set(appsOf(current.config).map(({ name }) => name));
+  const kept = apps.filter(
+    ({ name, desired }) =>
+      names.has(name) ||
+      desired > 0 ||
+      rollOf(turn.state, name) !== undefined ||
+      workers.some(({ app }) => app === name),
+  );
+  if (kept.length < apps.length) set(turn, { apps: kept });
 }
 
 function noticeRunning(turn: Turn): void {
-  const { phase, edges, workers, sockets, current, self } = turn.state;
+  const { phase, edges, workers, sockets, current, self, apps } = turn.state;
   if (phase.name !== 'starting') return;
   const edgesServe = edges.filter((edge) => edge.phase === 'serving').length;
   if (edgesServe < current.config.edges) return;
-  if (!workers.some((worker) => worker.phase === 'serving')) return;
+  const serves = (name: string) =>
+    workers.some(({ app, phase: at }) => app === name && at === 'serving');
+  if (!apps.every(({ name }) => serves(name))) return;
   set(turn, { phase: { name: 'running' } });
   for (const { url } of sockets) log(turn, 'info', `Listening at: ${url} (${self.pid})`);
 }
 
 /** A roll is done when the new generation serves in every slot, and none older does. */
-function noticeRolled(turn: Turn): void {
-  const { reload, workers, desired } = turn.state;
-  if (reload?.step !== 'rolling' || !reload.next.proven) return;
-  const { number } = reload.next;
-  if (workers.some((worker) => holds(worker) && worker.generation < number)) return;
-  for (let slot = 1; slot <= desired; slot += 1) {
+function noticeRolled(turn: Turn, name: string): void {
+  const app = appOf(turn.state, name);
+  const roll = rollOf(turn.state, name);
+  if (app === undefined || roll === undefined || !roll.next.proven) return;
+  const workers = workersOf(turn.state, app);
+  if (workers.some((worker) => holds(worker) && worker.generation < roll.next.number)) return;
+  for (let slot = 1; slot <= app.desired; slot += 1) {
     if (!workers.some((worker) => worker.slot === slot && worker.phase === 'serving')) return;
   }
-  finishReload(turn, []);
+  endRoll(turn, roll, []);
 }

@@ -2,13 +2,25 @@
 // Each step may fail, and then everything is as before.
 
 import { showBind } from '../../config/address.ts';
+import { appsOf, configFor } from '../../config/apps.ts';
 import type { BindAddress, Config } from '../../config/config.ts';
 import type { BindResult, LoadResult } from './events.ts';
 import { bindMs, configureMs, fixedSettings, loadMs, rollMs } from './limits.ts';
 import { configureEdge } from './moves.ts';
 import { forgetAll } from './purge.ts';
-import type { PublicSocket, Reload, ReloadAsk } from './state.ts';
-import { killWorker, log, reply, set, type Turn, takeId, tellEdges } from './turn.ts';
+import type { PublicSocket, Reload, ReloadAsk, Roll } from './state.ts';
+import {
+  appOf,
+  killWorker,
+  log,
+  putApp,
+  putRoll,
+  reply,
+  set,
+  type Turn,
+  takeId,
+  tellEdges,
+} from './turn.ts';
 
 type ReloadIn<Step extends Reload['step']> = Extract<Reload, { step: Step }>;
 
@@ -22,6 +34,8 @@ export function requestReload(turn: Turn, ask: ReloadAsk): void {
   if (phase.name === 'starting' || reload !== null) {
     set(turn, {
       again: {
+        // Two that are for one app each become one for all.
+        app: again !== null && again.app !== ask.app ? null : ask.app,
         askIds: [...(again?.askIds ?? []), ...ask.askIds],
         resetsWorkers: ask.resetsWorkers || (again?.resetsWorkers ?? false),
       },
@@ -49,6 +63,11 @@ export function configLoaded(turn: Turn, reloadId: number, result: LoadResult): 
     return;
   }
   const config = keepFixed(turn, current.config, result.config);
+  const { app } = reload.ask;
+  if (app !== null && !appsOf(config).some(({ name }) => name === app)) {
+    failReload(turn, [`There is no app ${JSON.stringify(app)}`]);
+    return;
+  }
   const known = new Set(sockets.map((socket) => socket.key));
   const addresses = keyed(config.bind).filter(({ key }) => !known.has(key));
   if (addresses.length === 0) {
@@ -110,12 +129,19 @@ export function edgeConfigured(turn: Turn, edgeId: number): void {
 function beginRoll(turn: Turn): void {
   const { reload, sockets } = turn.state;
   if (reload?.step !== 'configuring') return;
-  const { id, ask, config, generation: number, added } = reload;
-  const next = { number, config, proven: false };
-  const deadlineMs = turn.now + rollMs(config);
+  const { id, ask, config, generation, added } = reload;
+  const rolls = appsOf(config)
+    .filter(({ name }) => ask.app === null || ask.app === name)
+    .map((app): Roll => {
+      const next = { number: generation, config: configFor(config, app), proven: false };
+      return { app: app.name, next, pilot: null, problems: null };
+    });
+  for (const { app: name } of rolls)
+    if (appOf(turn.state, name) === undefined) putApp(turn, { name, desired: 0, current: null });
+  const deadlineMs = turn.now + Math.max(...rolls.map(({ next }) => rollMs(next.config)));
   set(turn, {
-    reload: { id, ask, step: 'rolling', deadlineMs, next, added, pilot: null },
-    edgeConfig: next,
+    reload: { id, ask, step: 'rolling', deadlineMs, generation, config, added, rolls },
+    edgeConfig: { number: generation, config },
     sockets: [...sockets, ...added],
   });
   for (const { key, address } of added) {
@@ -123,7 +149,26 @@ function beginRoll(turn: Turn): void {
   }
 }
 
-/** Ends the reload with everything as it was before. Not for one whose generation is proven. */
+/** One app's workers are replaced, in part or whole, or (never proven) are as they were. */
+export function endRoll(turn: Turn, roll: Roll, problems: readonly string[]): void {
+  const { app: name, next } = roll;
+  putRoll(turn, { ...roll, problems });
+  const app = appOf(turn.state, name);
+  if (next.proven && app !== undefined) putApp(turn, { ...app, current: next });
+  if (!next.proven) {
+    for (const worker of turn.state.workers) {
+      const isNew = worker.app === name && worker.generation === next.number;
+      if (isNew && worker.phase !== 'dying') killWorker(turn, worker, 'SIGKILL');
+    }
+  }
+  const { reload } = turn.state;
+  if (reload?.step !== 'rolling' || reload.rolls.some((other) => other.problems === null)) return;
+  const all = reload.rolls.flatMap((other) => other.problems ?? []);
+  if (reload.rolls.some((other) => other.next.proven)) finishReload(turn, all);
+  else failReload(turn, all);
+}
+
+/** Ends the reload with everything as it was before. Not for one of which some app's generation is proven. */
 export function failReload(turn: Turn, problems: readonly string[]): void {
   const { reload, current, workers } = turn.state;
   if (reload === null) return;
@@ -131,7 +176,7 @@ export function failReload(turn: Turn, problems: readonly string[]): void {
   for (const problem of problems) log(turn, 'error', problem);
   if (reload.step === 'rolling') {
     for (const worker of workers) {
-      const isNew = worker.generation === reload.next.number;
+      const isNew = worker.generation === reload.generation;
       if (isNew && worker.phase !== 'dying') killWorker(turn, worker, 'SIGKILL');
     }
     set(turn, { edgeConfig: current });
@@ -147,12 +192,14 @@ export function failReload(turn: Turn, problems: readonly string[]): void {
 }
 
 /** The new generation serves, whole or (with problems) in part; it is the current one from now on. */
-export function finishReload(turn: Turn, problems: readonly string[]): void {
+function finishReload(turn: Turn, problems: readonly string[]): void {
   const { reload, sockets } = turn.state;
   if (reload?.step !== 'rolling') return;
-  const { next } = reload;
+  const next = { number: reload.generation, config: reload.config };
   const wanted = new Set(keyed(next.config.bind).map(({ key }) => key));
   set(turn, { current: next });
+  const names = new Set(appsOf(next.config).map(({ name }) => name));
+  for (const app of turn.state.apps) if (!names.has(app.name)) putApp(turn, { ...app, desired: 0 });
   forgetAll(turn);
   dropSockets(
     turn,
@@ -192,8 +239,13 @@ export function checkReload(turn: Turn): void {
       failReload(turn, ['an edge did not take on the new settings in time']);
       return;
     case 'rolling':
-      if (reload.next.proven) finishReload(turn, ['not all workers could be replaced in time']);
-      else failReload(turn, ['no worker of the new generation was ready in time']);
+      for (const roll of reload.rolls) {
+        if (roll.problems !== null) continue;
+        const why = roll.next.proven
+          ? 'not all workers could be replaced in time'
+          : 'no worker of the new generation was ready in time';
+        endRoll(turn, roll, [reload.rolls.length === 1 ? why : `${roll.app}: ${why}`]);
+      }
       return;
     default:
       throw new Error(`unknown step ${JSON.stringify(reload satisfies never)}`);

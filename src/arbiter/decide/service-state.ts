@@ -9,8 +9,9 @@ export interface ServiceState {
 }
 
 export function serviceState(state: State): ServiceState {
-  const { phase, reload, desired, workers, lastReload, current } = state;
+  const { phase, reload, apps, workers, lastReload, current } = state;
   const serving = workers.filter((worker) => worker.phase === 'serving').length;
+  const desired = apps.reduce((sum, app) => sum + app.desired, 0);
   const count = `${serving} of ${desired} workers`;
   switch (phase.name) {
     case 'starting':

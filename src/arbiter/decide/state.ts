@@ -1,6 +1,7 @@
 // What the arbiter knows: plain data, never changed in place. The lives of workers, edges and
 // reloads are unions by phase; each phase has just what it needs.
 
+import { appsOf, configFor } from '../../config/apps.ts';
 import type { BindAddress, Config } from '../../config/config.ts';
 import type { EdgeStatus, WorkerAddress } from '../../ipc/messages.ts';
 
@@ -23,10 +24,21 @@ export interface Beat {
   readonly stuckIn?: string;
 }
 
+/** An app and its slots. */
+export interface AppState {
+  readonly name: string;
+  /** Workers wanted. */
+  readonly desired: number;
+  /** What its workers are started with; null = a reload has brought it, and no worker was ready yet. */
+  readonly current: Generation | null;
+}
+
 interface WorkerBase {
   /** Never used again. */
   readonly id: number;
-  /** 1 … workers. */
+  /** Name of its app. */
+  readonly app: string;
+  /** 1 … workers of the app. */
   readonly slot: number;
   readonly generation: number;
   /** null until the process runs. */
@@ -48,7 +60,8 @@ export type Worker = WorkerBase &
     | {
         readonly phase: 'serving';
         readonly address: WorkerAddress;
-        readonly app: string;
+        /** What it serves, in its own words. */
+        readonly kind: string;
         readonly readyAtMs: number;
         readonly beat: Beat;
         /** Why it wants to be replaced; null = it does not. */
@@ -125,8 +138,20 @@ export interface PublicSocket {
   readonly url: string;
 }
 
+/** The replacement of one app's workers. They never wait for those of another app, nor fail with them. */
+export interface Roll {
+  readonly app: string;
+  readonly next: Generation;
+  /** The first worker of the generation; the others follow when it is ready. */
+  readonly pilot: number | null;
+  /** How it ended: none = well; null = it is under way. */
+  readonly problems: readonly string[] | null;
+}
+
 /** Who waits for the end of a reload. */
 export interface ReloadAsk {
+  /** The only app to reload; null = all. */
+  readonly app: string | null;
   /** Control requests to answer. */
   readonly askIds: readonly number[];
   /** The number of workers goes back to the configured one (as with Gunicorn's HUP). */
@@ -155,10 +180,10 @@ export type Reload = { readonly id: number; readonly ask: ReloadAsk } & (
   | {
       readonly step: 'rolling';
       readonly deadlineMs: number;
-      readonly next: Generation;
+      readonly generation: number;
+      readonly config: Config;
       readonly added: readonly PublicSocket[];
-      /** The first worker of the generation; the others follow when it is ready. */
-      readonly pilot: number | null;
+      readonly rolls: readonly Roll[];
     }
 );
 
@@ -187,10 +212,9 @@ export type Phase =
     }
   | { readonly name: 'ended' };
 
-/** Failures in a row of one slot; the next start waits until notBeforeMs. */
+/** Failures in a row of one slot ("worker app 2"); the next start waits until notBeforeMs. */
 export interface Backoff {
-  readonly role: 'edge' | 'worker';
-  readonly slot: number;
+  readonly seat: string;
   readonly failures: number;
   readonly failedAtMs: number;
   readonly notBeforeMs: number;
@@ -228,10 +252,11 @@ export interface State {
   readonly lastTickMs: number;
   readonly nextId: number;
   readonly lastGeneration: number;
-  readonly current: Generation;
+  /** The newest settings that serve. */
+  readonly current: { readonly number: number; readonly config: Config };
+  readonly apps: readonly AppState[];
   /** What the edges are told: the current settings, or those being rolled out. */
   readonly edgeConfig: { readonly number: number; readonly config: Config };
-  readonly desired: number;
   readonly workers: readonly Worker[];
   readonly edges: readonly Edge[];
   readonly sockets: readonly PublicSocket[];
@@ -260,9 +285,13 @@ export function initialState(options: {
     lastTickMs: now,
     nextId: 1,
     lastGeneration: 1,
-    current: { number: 1, config, proven: false },
+    current: { number: 1, config },
+    apps: appsOf(config).map((app) => ({
+      name: app.name,
+      desired: app.workers,
+      current: { number: 1, config: configFor(config, app), proven: false },
+    })),
     edgeConfig: { number: 1, config },
-    desired: config.workers,
     workers: [],
     edges: [],
     sockets,

@@ -4,7 +4,7 @@ import type { EdgeStatus } from '../../ipc/messages.ts';
 import type { Status, WorkerReport } from '../control/protocol.ts';
 import { statusMs } from './limits.ts';
 import type { State, StatusAsk, Worker } from './state.ts';
-import { backoffOf, reply, set, type Turn, tellEdge } from './turn.ts';
+import { backoffOf, reply, seatOf, set, type Turn, tellEdge } from './turn.ts';
 
 export function askStatus(turn: Turn, askId: number): void {
   const edges = turn.state.edges.filter((edge) => edge.phase === 'serving');
@@ -53,6 +53,8 @@ function put(turn: Turn, ask: StatusAsk): void {
 function statusOf(turn: Turn, ask: StatusAsk): Status {
   const { state, now } = turn;
   const { self, current, reload, lastReload, phase } = state;
+  const first = state.apps[0]?.current?.config ?? current.config;
+  const rankOf = ({ app }: Worker) => state.apps.findIndex(({ name }) => name === app);
   return {
     arbiter: {
       pid: self.pid,
@@ -60,10 +62,10 @@ function statusOf(turn: Turn, ask: StatusAsk): Status {
       uptimeMs: now - state.startedAtMs,
       phase: phase.name === 'ended' ? 'stopping' : phase.name,
       generation: current.number,
-      workersWanted: state.desired,
+      workersWanted: state.apps.reduce((sum, { desired }) => sum + desired, 0),
       restarts: state.restarts,
-      app: appName(current.config.module, current.config.export),
-      workerClass: current.config.workerClass,
+      app: appName(first.module, first.export),
+      workerClass: first.workerClass,
       runtimeDir: self.runtimeDir,
       reloading: reload?.step ?? null,
       lastReload:
@@ -76,6 +78,13 @@ function statusOf(turn: Turn, ask: StatusAsk): Status {
               agoMs: now - lastReload.atMs,
             },
     },
+    apps: state.apps.map(({ name, desired, current: own }) => ({
+      name,
+      module: own === null ? null : appName(own.config.module, own.config.export),
+      workerClass: own?.config.workerClass ?? '',
+      generation: own?.number ?? null,
+      workersWanted: desired,
+    })),
     binds: state.sockets.map(({ url }) => ({ url })),
     edges: state.edges.map(({ slot, id, pid, phase: edgePhase, bornAtMs }) => ({
       slot,
@@ -86,7 +95,7 @@ function statusOf(turn: Turn, ask: StatusAsk): Status {
       status: ask.edges.find(({ edgeId }) => edgeId === id)?.status ?? null,
     })),
     workers: [...state.workers]
-      .sort((a, b) => a.slot - b.slot || a.id - b.id)
+      .sort((a, b) => rankOf(a) - rankOf(b) || a.slot - b.slot || a.id - b.id)
       .map((worker) => workerReport(state, worker, ask, now)),
   };
 }
@@ -101,6 +110,7 @@ function workerReport(
   const shares = edges.flatMap(({ status }) => status.workers.filter(({ id }) => id === worker.id));
   const sum = (of: 'inFlight' | 'served') => shares.reduce((total, share) => total + share[of], 0);
   return {
+    app: worker.app,
     slot: worker.slot,
     id: worker.id,
     pid: worker.pid,
@@ -110,7 +120,7 @@ function workerReport(
     inFlight: beat === null ? null : (beat.inFlight ?? sum('inFlight')),
     served: beat === null ? null : (beat.served ?? sum('served')),
     rssBytes: beat?.rssBytes ?? null,
-    failures: backoffOf(state, 'worker', worker.slot).failures,
+    failures: backoffOf(state, seatOf('worker', worker)).failures,
   };
 }
 

@@ -1,11 +1,12 @@
 // One turn of decide: the state on its way from old to new, and the actions gathered so far.
 // The state's parts are replaced and never changed, so the old state stays as it was.
 
-import type { LogLevel } from '../../config/config.ts';
+import { workerName } from '../../config/apps.ts';
+import { type LogLevel, topApp } from '../../config/config.ts';
 import type { Reply } from '../control/protocol.ts';
 import type { Action, EdgeOrder, Role, WorkerOrder } from './events.ts';
 import { backoffMs, killAgainMs, livedLongMs } from './limits.ts';
-import type { Backoff, Edge, State, Worker } from './state.ts';
+import type { AppState, Backoff, Edge, Roll, State, Worker } from './state.ts';
 
 export interface Turn {
   state: State;
@@ -76,9 +77,9 @@ export function killWorker(turn: Turn, worker: Worker, signal: 'SIGABRT' | 'SIGK
 
 /** The worker leaves by itself, and is killed if it has not after so long. */
 export function expectExit(turn: Turn, worker: Worker, withinMs: number): void {
-  const { id, slot, generation, pid, bornAtMs } = worker;
+  const { id, app, slot, generation, pid, bornAtMs } = worker;
   const killAtMs = turn.now + withinMs;
-  putWorker(turn, { id, slot, generation, pid, bornAtMs, phase: 'dying', killAtMs });
+  putWorker(turn, { id, app, slot, generation, pid, bornAtMs, phase: 'dying', killAtMs });
 }
 
 export function killEdge(turn: Turn, edge: Edge): void {
@@ -88,42 +89,70 @@ export function killEdge(turn: Turn, edge: Edge): void {
   putEdge(turn, { id, slot, pid, bornAtMs, phase: 'dying', killAtMs });
 }
 
-/** Who it is, as the log names it: "worker 2 (pid 123)". */
-export function nameOf(role: Role, child: { slot: number; pid: number | null }): string {
-  return child.pid === null ? `${role} ${child.slot}` : `${role} ${child.slot} (pid ${child.pid})`;
+/** Who it is, as the log names it: "worker 2 (pid 123)", "worker api 2 (pid 124)". */
+export function nameOf(
+  role: Role,
+  { app = topApp, slot, pid }: { app?: string; slot: number; pid: number | null },
+): string {
+  const name = role === 'edge' ? `edge ${slot}` : workerName(app, slot);
+  return pid === null ? name : `${name} (pid ${pid})`;
 }
 
-export function backoffOf(state: State, role: Role, slot: number): Backoff {
+/** What a backoff is counted for: a slot of an app, or of the edges. */
+export function seatOf(role: Role, { app, slot }: { app?: string; slot: number }): string {
+  return role === 'edge' ? `edge ${slot}` : `worker ${app} ${slot}`;
+}
+
+export function backoffOf(state: State, seat: string): Backoff {
   return (
-    state.backoffs.find((backoff) => backoff.role === role && backoff.slot === slot) ?? {
-      role,
-      slot,
-      failures: 0,
-      failedAtMs: 0,
-      notBeforeMs: 0,
+    state.backoffs.find((backoff) => backoff.seat === seat) ?? {
+      ...{ seat, failures: 0, failedAtMs: 0, notBeforeMs: 0 },
     }
   );
 }
 
 /** Counts a failure of the slot, and returns how long its next start waits. */
-export function countFailure(turn: Turn, role: Role, slot: number, livedMs: number): number {
-  const before = livedMs >= livedLongMs ? 0 : backoffOf(turn.state, role, slot).failures;
+export function countFailure(turn: Turn, role: Role, seat: string, livedMs: number): number {
+  const before = livedMs >= livedLongMs ? 0 : backoffOf(turn.state, seat).failures;
   const failures = before + 1;
   const waitMs = backoffMs(role, failures);
   const notBeforeMs = turn.now + waitMs;
-  putBackoff(turn, { role, slot, failures, failedAtMs: turn.now, notBeforeMs });
+  putBackoff(turn, { seat, failures, failedAtMs: turn.now, notBeforeMs });
   set(turn, { restarts: turn.state.restarts + 1 });
   return waitMs;
 }
 
-export function clearFailures(turn: Turn, role: Role, slot: number): void {
-  if (backoffOf(turn.state, role, slot).failures === 0) return;
-  set(turn, {
-    backoffs: turn.state.backoffs.filter((other) => other.role !== role || other.slot !== slot),
-  });
+export function clearFailures(turn: Turn, seat: string): void {
+  if (backoffOf(turn.state, seat).failures === 0) return;
+  set(turn, { backoffs: turn.state.backoffs.filter((other) => other.seat !== seat) });
 }
 
 function putBackoff(turn: Turn, backoff: Backoff): void {
-  clearFailures(turn, backoff.role, backoff.slot);
+  clearFailures(turn, backoff.seat);
   set(turn, { backoffs: [...turn.state.backoffs, backoff] });
+}
+
+export function appOf(state: State, name: string): AppState | undefined {
+  return state.apps.find((app) => app.name === name);
+}
+
+export function putApp(turn: Turn, app: AppState): void {
+  const { apps } = turn.state;
+  const known = apps.some(({ name }) => name === app.name);
+  set(turn, {
+    apps: known ? apps.map((other) => (other.name === app.name ? app : other)) : [...apps, app],
+  });
+}
+
+/** The roll of an app that is under way. */
+export function rollOf({ reload }: State, app: string): Roll | undefined {
+  if (reload?.step !== 'rolling') return undefined;
+  return reload.rolls.find((roll) => roll.app === app && roll.problems === null);
+}
+
+export function putRoll(turn: Turn, roll: Roll): void {
+  const { reload } = turn.state;
+  if (reload?.step !== 'rolling') return;
+  const rolls = reload.rolls.map((other) => (other.app === roll.app ? roll : other));
+  set(turn, { reload: { ...reload, rolls } });
 }

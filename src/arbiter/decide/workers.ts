@@ -9,13 +9,15 @@ import {
   describeExit,
   drainWithdrawn,
   seconds,
+  sharesSlot,
   socketBaseOf,
   withdraw,
 } from './moves.ts';
-import { failReload, finishReload } from './reload.ts';
+import { endRoll } from './reload.ts';
 import type { Worker, WorkerIn } from './state.ts';
 import { beginStop } from './stop.ts';
 import {
+  appOf,
   backoffOf,
   clearFailures,
   countFailure,
@@ -23,7 +25,11 @@ import {
   killWorker,
   log,
   nameOf,
+  putApp,
+  putRoll,
   putWorker,
+  rollOf,
+  seatOf,
   set,
   type Turn,
   tellEdges,
@@ -102,10 +108,10 @@ function becomeReady(
   worker: WorkerIn<'booting'>,
   { sockets, protocol, app, retireAfter }: Extract<FromWorker, { type: 'ready' }>,
 ): void {
-  const { id, slot, generation, bornAtMs } = worker;
+  const { id, app: name, slot, generation, bornAtMs } = worker;
   // The edge connects to these paths, as another user perhaps: a worker names its own, or none.
   const base = socketBaseOf(turn.state.self.runtimeDir, id);
-  const { workerConnections, workerClass } = configOf(turn.state, generation);
+  const { workerConnections, workerClass } = configOf(turn.state, worker);
   const isOwn = (path: string) =>
     workerClass === 'command'
       ? path === `${base}.sock` || /^127\.0\.0\.1:\d{1,5}$/.test(path)
@@ -119,7 +125,7 @@ function becomeReady(
     id,
     slot,
     pid: worker.pid,
-    app: topApp,
+    app: name,
     protocol,
     sockets,
     capacity: Math.max(1, Math.ceil(workerConnections / sockets.length)),
@@ -129,15 +135,15 @@ function becomeReady(
   const beat = { atMs: turn.now, inFlight: 0, served: 0, rssBytes: 0 };
   const { pid } = worker;
   putWorker(turn, {
-    ...{ id, slot, generation, pid, bornAtMs },
-    ...{ phase: 'serving', address, app, readyAtMs: turn.now, beat, retiring: null },
+    ...{ id, app: name, slot, generation, pid, bornAtMs },
+    ...{ phase: 'serving', address, kind: app, readyAtMs: turn.now, beat, retiring: null },
   });
   tellEdges(turn, { type: 'admit', worker: address });
   log(turn, 'debug', `${nameOf('worker', worker)} is ready`, { app, generation });
-  prove(turn, generation);
+  prove(turn, worker);
   // Only now: until here the slot's former worker was its only one.
   for (const other of turn.state.workers) {
-    if (other.slot !== slot || other.id === id) continue;
+    if (!sharesSlot(other, worker) || other.id === id) continue;
     if (other.phase === 'serving') withdraw(turn, other, 'replaced');
     // Not the first one of a new generation: a reload waits for it.
     if (other.phase === 'booting' && other.generation <= generation) {
@@ -147,19 +153,25 @@ function becomeReady(
 }
 
 /** A worker of the generation is ready: the generation works. */
-function prove(turn: Turn, generation: number): void {
-  const { current, reload } = turn.state;
-  if (current.number === generation && !current.proven) {
-    set(turn, { current: { ...current, proven: true } });
+function prove(turn: Turn, { app: name, generation }: Worker): void {
+  const app = appOf(turn.state, name);
+  if (app === undefined) return;
+  const { current } = app;
+  if (current?.number === generation && !current.proven) {
+    putApp(turn, { ...app, current: { ...current, proven: true } });
     return;
   }
-  if (reload?.step !== 'rolling' || reload.next.number !== generation || reload.next.proven) return;
-  set(turn, { reload: { ...reload, next: { ...reload.next, proven: true }, pilot: null } });
-  if (reload.ask.resetsWorkers) set(turn, { desired: reload.next.config.workers });
+  const { reload } = turn.state;
+  const roll = rollOf(turn.state, name);
+  if (reload?.step !== 'rolling' || roll === undefined) return;
+  if (roll.next.number !== generation || roll.next.proven) return;
+  putRoll(turn, { ...roll, next: { ...roll.next, proven: true }, pilot: null });
+  if (reload.ask.resetsWorkers || current === null)
+    putApp(turn, { ...app, desired: roll.next.config.workers });
   // What failed before was other code.
-  for (const { role, slot } of turn.state.backoffs) {
-    if (role === 'worker') clearFailures(turn, role, slot);
-  }
+  for (const { seat } of turn.state.backoffs)
+    if (seat.startsWith(`${seatOf('worker', { app: name, slot: 0 }).slice(0, -1)}`))
+      clearFailures(turn, seat);
 }
 
 export function workerExited(turn: Turn, event: Extract<Event, { kind: 'exit' }>): void {
@@ -181,29 +193,32 @@ export function workerExited(turn: Turn, event: Extract<Event, { kind: 'exit' }>
   } else {
     log(turn, 'error', `${name} ended unexpectedly: ${how}`, factsOf(worker, turn.now));
     if (worker.phase === 'serving') {
-      countFailure(turn, 'worker', worker.slot, turn.now - worker.readyAtMs);
+      countFailure(turn, 'worker', seatOf('worker', worker), turn.now - worker.readyAtMs);
     }
   }
 }
 
 /** The worker will never be ready. It is dying, or gone already. */
 function bootFailed(turn: Turn, worker: Worker, exitCode: number, reason: string): void {
-  const { phase, current, reload } = turn.state;
-  if (phase.name === 'stopping') return;
+  if (turn.state.phase.name === 'stopping') return;
   const name = nameOf('worker', worker);
-  if (worker.generation === current.number && !current.proven) {
+  const current = appOf(turn.state, worker.app)?.current;
+  if (current && worker.generation === current.number && !current.proven) {
     log(turn, 'critical', `${name} failed to boot: ${reason}`);
-    log(turn, 'critical', 'No worker was ever ready: stopping', { exitCode });
+    const whose = worker.app === topApp ? '' : ` of ${worker.app}`;
+    log(turn, 'critical', `No worker${whose} was ever ready: stopping`, { exitCode });
     beginStop(turn, { quick: true, exitCode, askIds: [] });
     return;
   }
-  const isNew = reload?.step === 'rolling' && reload.next.number === worker.generation;
-  if (isNew && !reload.next.proven) {
-    failReload(turn, [`${name} failed to boot: ${reason}`]);
+  const roll = rollOf(turn.state, worker.app);
+  const isNew = roll?.next.number === worker.generation;
+  if (roll !== undefined && isNew && !roll.next.proven) {
+    endRoll(turn, roll, [`${name} failed to boot: ${reason}`]);
     return;
   }
-  const waitMs = countFailure(turn, 'worker', worker.slot, 0);
-  const { failures } = backoffOf(turn.state, 'worker', worker.slot);
+  const seat = seatOf('worker', worker);
+  const waitMs = countFailure(turn, 'worker', seat, 0);
+  const { failures } = backoffOf(turn.state, seat);
   const next = waitMs === 0 ? 'trying again' : `next try in ${seconds(waitMs)}`;
   const times = failures === 1 ? '' : ` ${failures} times in a row`;
   // The whole story once; a slot that keeps failing fills no log.
@@ -213,8 +228,8 @@ function bootFailed(turn: Turn, worker: Worker, exitCode: number, reason: string
     failures === 1 ? 'error' : 'warning',
     `${name} failed to boot${times}; ${next}: ${story}`,
   );
-  if (isNew && failures >= reloadBootsMax) {
-    finishReload(turn, [`${name} failed to boot${times}: ${reason}`]);
+  if (roll !== undefined && isNew && failures >= reloadBootsMax) {
+    endRoll(turn, roll, [`${name} failed to boot${times}: ${reason}`]);
   }
 }
 
@@ -229,7 +244,7 @@ export function checkWorkers(turn: Turn): void {
 function checkWorker(turn: Turn, worker: Worker): void {
   const { now } = turn;
   const name = nameOf('worker', worker);
-  const config = configOf(turn.state, worker.generation);
+  const config = configOf(turn.state, worker);
   switch (worker.phase) {
     case 'booting':
       if (now < worker.deadlineMs) return;
@@ -246,7 +261,7 @@ function checkWorker(turn: Turn, worker: Worker): void {
         });
         if (worker.phase === 'serving') {
           tellEdges(turn, { type: 'withdraw', workerId: worker.id });
-          countFailure(turn, 'worker', worker.slot, now - worker.readyAtMs);
+          countFailure(turn, 'worker', seatOf('worker', worker), now - worker.readyAtMs);
         }
         killWorker(turn, worker, 'SIGABRT');
       } else if (worker.phase === 'withdrawing' && now >= worker.deadlineMs) {
@@ -275,8 +290,9 @@ function checkWorker(turn: Turn, worker: Worker): void {
  *  before does not: then it is its replacements that fail. */
 function forgiveFailures(turn: Turn, worker: WorkerIn<'serving'>): void {
   if (turn.now - worker.readyAtMs < livedLongMs) return;
-  if (worker.readyAtMs < backoffOf(turn.state, 'worker', worker.slot).failedAtMs) return;
-  clearFailures(turn, 'worker', worker.slot);
+  const seat = seatOf('worker', worker);
+  if (worker.readyAtMs < backoffOf(turn.state, seat).failedAtMs) return;
+  clearFailures(turn, seat);
 }
 
 function factsOf(worker: Worker, now: number): object | null {

@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { workerName } from '../../config/apps.ts';
 import type { Config } from '../../config/config.ts';
 import type { FromWorker, ToWorker, WorkerAssignment } from '../../ipc/messages.ts';
 import type { Identity } from '../identity.ts';
@@ -105,7 +106,7 @@ class Running implements Program {
     const { file, program, args } = recipe;
     // wx: never a file or link that somebody else put there. It is the app's user who reads it.
     if (file !== null) writeFileSync(file.path, file.content, { flag: 'wx', mode: 0o644 });
-    const { slot } = this.options.assignment;
+    const { app, slot } = this.options.assignment;
     const hasShell = existsSync(shell);
     const umask = config.umask.toString(8).padStart(4, '0');
     const whole = hasShell ? ['-c', wrapper, 'portico', umask, program, ...args] : args;
@@ -140,7 +141,7 @@ class Running implements Program {
     const pid = child.pid;
     const { logFormat: format } = config;
     const onLine = this.lastLines.add;
-    const common = { format, role: `worker ${slot}`, pid, onLine };
+    const common = { format, role: workerName(app, slot), pid, onLine };
     mergeOutput({ ...common, from: child.stdout!, to: stdout });
     mergeOutput({ ...common, from: child.stderr!, to: process.stderr });
     child.stdio[3]?.on('error', () => {});

@@ -1,5 +1,6 @@
 // The Python servers that were found for the settings in use.
 
+import { appsOf, configFor } from '../../config/apps.ts';
 import type { Config } from '../../config/config.ts';
 import type { Identity } from '../identity.ts';
 import { findServer, type Server } from './find-server.ts';
@@ -16,15 +17,22 @@ export function createServers(): Servers {
   const found = new Map<string, Server>();
   const keyOf = ({ workerClass, python, pythonServer, chdir, env }: Config): string =>
     JSON.stringify([workerClass, python, pythonServer, chdir, env]);
+  const findFor = async (config: Config, identity: Identity | null): Promise<string | null> => {
+    const { workerClass } = config;
+    if (workerClass !== 'wsgi' && workerClass !== 'asgi') return null;
+    const looked = await findServer(config, identity);
+    if (!looked.ok) return looked.problem;
+    const fault = pythonFault({ config, server: looked.server });
+    if (fault === null) found.set(keyOf(config), looked.server);
+    return fault;
+  };
   return {
     async find(config, identity) {
-      const { workerClass } = config;
-      if (workerClass !== 'wsgi' && workerClass !== 'asgi') return null;
-      const looked = await findServer(config, identity);
-      if (!looked.ok) return looked.problem;
-      const fault = pythonFault({ config, server: looked.server });
-      if (fault === null) found.set(keyOf(config), looked.server);
-      return fault;
+      for (const app of appsOf(config)) {
+        const problem = await findFor(configFor(config, app), identity);
+        if (problem !== null) return problem;
+      }
+      return null;
     },
     of: (config) => found.get(keyOf(config)) ?? null,
   };

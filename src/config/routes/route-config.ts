@@ -80,6 +80,8 @@ export interface HeaderCondition {
 export type RouteTarget =
   /** Static files, then the app, as for requests that no route takes. */
   | { readonly kind: 'app' }
+  /** One of several apps, whose name it is; without static files before it. */
+  | { readonly kind: 'named-app'; readonly name: string }
   /** An HTTP server that somebody else runs. */
   | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }
   | { readonly kind: 'redirect'; readonly location: string; readonly status: number }

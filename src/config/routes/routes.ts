@@ -38,7 +38,7 @@ export const routeFields = {
   },
   to: {
     type: 'RouteTargetInput',
-    help: '`"app"`, an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`',
+    help: '`"app"`, one of several [apps](apps.md#several-apps) by its name (`"app:api"`), an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`',
   },
   strip: {
     type: 'boolean | string',
@@ -182,6 +182,8 @@ export function showPath({ kind, text }: RouteConfig['match']['paths'][number]):
 
 export function showTarget(to: RouteConfig['to']): string {
   switch (to.kind) {
+    case 'named-app':
+      return `app:${to.name}`;
     case 'app':
       return 'app';
     case 'upstream':

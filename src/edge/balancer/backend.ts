@@ -1,5 +1,6 @@
 // One socket of one worker: its link, kept up while the worker is admitted, and what is in flight.
 
+import { workerName } from '../../config/apps.ts';
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
 import type { ClientFacts } from '../../http/exchange.ts';
@@ -93,7 +94,7 @@ export class Backend implements Weighted {
     this.place = sockets.length > 1 ? `${slot}-${sockets.indexOf(options.path) + 1}` : String(slot);
     this.capacity = options.worker.capacity;
     this.weight = options.worker.weight ?? 1;
-    this.name = options.worker.name ?? `worker ${slot}`;
+    this.name = options.worker.name ?? workerName(options.worker.app, slot);
     this.link = this.connect();
   }
 

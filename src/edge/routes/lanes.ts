@@ -1,4 +1,4 @@
-// The HTTP upstreams that routes lead to: one of each kind, however many routes name it.
+// Where routes lead: named apps, and HTTP upstreams, one of each kind, however many routes name it.
 
 import type { Config } from '../../config/config.ts';
 import type { RouteConfig } from '../../config/routes/route-config.ts';
@@ -11,7 +11,7 @@ import type { ResponseStep } from '../response-step.ts';
 import type { Destination } from '../upgrade/visit.ts';
 import { createUpstream, type Upstream } from '../upstream/upstream.ts';
 
-/** Where a request goes that is not the app's. */
+/** Where a request goes that is not the first app's. */
 export interface Lane {
   readonly pool: Pool;
   readonly forwarding: ForwardSettings;
@@ -19,13 +19,22 @@ export interface Lane {
   readonly upgrades: Destination;
 }
 
+export interface LanesParts {
+  /** What a response of an upstream meets. */
+  readonly steps: readonly ResponseStep[];
+  readonly appLane: (name: string) => Lane;
+  readonly log: Log;
+}
+
 export class Lanes {
+  private readonly apps = new Map<string, Lane>();
   private readonly upstreams = new Map<string, { upstream: Upstream; lane: Lane }>();
 
   /** Throws where a setting can't be put to work. */
-  constructor({ routes }: Pick<Config, 'routes'>, steps: readonly ResponseStep[], log: Log) {
+  constructor({ routes }: Pick<Config, 'routes'>, { steps, appLane, log }: LanesParts) {
     try {
       for (const { to } of routes) {
+        if (to.kind === 'named-app') this.apps.set(to.name, appLane(to.name));
         if (to.kind !== 'upstream') continue;
         const key = keyOf(to);
         if (this.upstreams.has(key)) continue;
@@ -44,6 +53,7 @@ export class Lanes {
 
   /** Null: the app. */
   laneOf({ to }: RouteConfig): Lane | null {
+    if (to.kind === 'named-app') return this.apps.get(to.name)!;
     return to.kind === 'upstream' ? this.upstreams.get(keyOf(to))!.lane : null;
   }
 

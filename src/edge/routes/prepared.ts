@@ -62,6 +62,7 @@ function gate(allow: readonly string[], deny: readonly string[]): (address: stri
 function prepareAct({ to }: RouteConfig): Act {
   switch (to.kind) {
     case 'app':
+    case 'named-app':
     case 'upstream':
       return { kind: 'onward' };
     case 'redirect':
