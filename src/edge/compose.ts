@@ -156,10 +156,18 @@ export function compose(config: Config, parts: Parts): Composed {
 
   // 7. Stored responses. What is not there is asked for on an exchange of the cache's own.
   function answer(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
-    if (isAlone) respondWithError(exchange, 'NOT_FOUND', errorPages);
+    if (isAlone) nobody(exchange);
     // What a route tells the app beside the request, the cache knows nothing of.
     else if (cache === null || way !== unrouted) forward(exchange, peer, trusted, way);
     else cache.handle(exchange, trusted, (own) => forward(own, peer, trusted, way));
+  }
+
+  /** Without an app there is nothing beside routes and files. */
+  function nobody(exchange: Exchange): void {
+    const allowed = routes?.methodsFor(exchange.request) ?? [];
+    if (allowed.length === 0) respondWithError(exchange, 'NOT_FOUND', errorPages);
+    else
+      respondWithError(exchange, 'METHOD_NOT_ALLOWED', errorPages, ['Allow', allowed.join(', ')]);
   }
 
   // 8. The app, or an upstream.

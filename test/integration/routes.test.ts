@@ -135,6 +135,22 @@ test('without an app there is nothing beside the routes', async (t) => {
   }
 });
 
+test('without an app a method that no route takes is a 405 that names those which are', async (t) => {
+  const { connect } = await runEdge(t, {
+    routes: routes(
+      { path: '/x', methods: ['PUT', 'POST'], to: { respond: 204 } },
+      { path: '/x', methods: 'DELETE', to: { respond: 204 } },
+      { path: '/y', methods: 'GET', to: { respond: 204 } },
+    ),
+  });
+  const ask = (method: string, path: string) =>
+    connect().send(`${method} ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).response();
+  const refused = await ask('GET', '/x');
+  assert.deepEqual([refused.status, refused.fields.get('allow')], [405, 'PUT, POST, DELETE']);
+  assert.equal((await ask('GET', '/z')).status, 404);
+  assert.equal((await ask('HEAD', '/y')).status, 204);
+});
+
 test('the access log names the route', async (t) => {
   const file = join(temporary(t), 'access.log');
   const { ask, edge } = await edgeWith(t, {

@@ -2,7 +2,7 @@
 
 import type { Config } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { Exchange, RequestHead } from '../../http/exchange.ts';
 import type { CompiledRules } from '../../http/header-rules.ts';
 import type { RouteStatus } from '../../ipc/messages.ts';
 import {
@@ -48,6 +48,8 @@ export interface RoutesParts {
 export class Routes {
   private readonly table: RouteTable;
   private readonly prepared: readonly Prepared[];
+  /** That any route names. */
+  private readonly methods: readonly string[];
   private readonly ways = new WeakMap<Candidate, Way>();
   private readonly unrouted: Way;
   private readonly lanes: Lanes;
@@ -59,6 +61,7 @@ export class Routes {
     this.lanes = lanes;
     this.table = compileRoutes(routes);
     this.prepared = routes.map((route) => prepareRoute(route, this.passwords));
+    this.methods = [...new Set(routes.flatMap(({ match }) => match.methods))];
     this.errorPages = errorPages;
   }
 
@@ -110,6 +113,14 @@ export class Routes {
 
   close(): void {
     this.passwords.close();
+  }
+
+  /** Methods by which a route would take the request, where it has none by its own. */
+  methodsFor(request: RequestHead): string[] {
+    return this.methods.filter((method) => {
+      const found = findRoute(this.table, { ...request, method });
+      return !('code' in found) && found.candidate !== null;
+    });
   }
 
   status(): RouteStatus[] {
