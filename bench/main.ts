@@ -9,9 +9,12 @@ import { downloadOverAndOver, type LoadResult, runH2load, runWrk } from './load.
 import { has, type Peer, peers, type Running } from './peers.ts';
 import { cpuBetween, sampleTree } from './proc.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
+import { runSockets } from './sockets.ts';
 import { staticScenarios } from './static-scenarios.ts';
 import { staticPeers } from './static-site.ts';
 import { runHandshakes, warmHandshakes } from './tls.ts';
+import { upstreamPeers } from './upstream-peers.ts';
+import { upstreamScenarios } from './upstream-scenarios.ts';
 
 interface Row extends LoadResult {
   readonly scenario: string;
@@ -19,6 +22,8 @@ interface Row extends LoadResult {
   readonly cpuUsPerRequest: number;
   readonly memoryBytes: number;
   readonly edgeMemoryBytes: number;
+  /** Of all processes measured, for each connection that stays open. */
+  readonly bytesPerClient: number | null;
 }
 
 const { values: options } = parseArgs({
@@ -42,7 +47,7 @@ process.exit(await main());
 
 async function main(): Promise<number> {
   const rows: Row[] = [];
-  const all = [...scenarios, ...staticScenarios];
+  const all = [...scenarios, ...upstreamScenarios, ...staticScenarios];
   const chosen = all.filter((scenario) => matches(scenario.name, options.only));
   for (const peer of [...peers, ...staticPeers]) {
     if (!matches(peer.name, options.peers)) continue;
@@ -66,7 +71,7 @@ async function main(): Promise<number> {
 /** The rows of each peer. All are started and warm before the first is measured, and then take turns
  *  for a moment each: a change of the machine's speed meets all alike. */
 async function compare(scenario: Scenario): Promise<Row[][]> {
-  const wanted = (scenario.isStatic ? staticPeers : peers).filter(
+  const wanted = peersFor(scenario).filter(
     (peer) =>
       matches(peer.name, options.peers) &&
       (peer.needs === null || has(peer.needs)) &&
@@ -93,7 +98,9 @@ async function compare(scenario: Scenario): Promise<Row[][]> {
       if (scenario.handshakes) await warmHandshakes(server.origin, 8);
       await runLoad(scenario, server, seconds);
     }
-    for (let round = 0; round < Number(options.rounds); round++)
+    // Memory that a client took is seldom given back: the first round is the only one that tells.
+    const rounds = scenario.sockets?.kind === 'events' ? 1 : Number(options.rounds);
+    for (let round = 0; round < rounds; round++)
       for (const { peer, server, rows } of runs) rows.push(await measure(scenario, peer, server));
   } finally {
     for (const { server } of runs) await server.stop();
@@ -101,19 +108,40 @@ async function compare(scenario: Scenario): Promise<Row[][]> {
   return runs.map(({ rows }) => rows);
 }
 
+function peersFor({ isStatic, upstream }: Scenario): readonly Peer[] {
+  if (upstream !== undefined) return upstreamPeers(upstream);
+  return isStatic ? staticPeers : peers;
+}
+
 async function measure(scenario: Scenario, peer: Peer, server: Running): Promise<Row> {
   const download = scenario.beside ? downloadOverAndOver(server.origin, scenario.beside) : null;
   try {
-    const before = server.pids.flatMap((pid) => sampleTree(pid));
-    const result = await runLoad(scenario, server, Number(options.seconds));
-    const after = server.pids.flatMap((pid) => sampleTree(pid));
+    const memory = (samples: readonly { readonly rssBytes: number }[]): number =>
+      samples.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
+    const sample = () => server.pids.flatMap((pid) => sampleTree(pid));
+    let before = sample();
+    const emptyBytes = memory(before);
+    const { sockets } = scenario;
+    const seconds = Number(options.seconds);
+    const result =
+      sockets === undefined
+        ? await runLoad(scenario, server, seconds)
+        : await runSockets(server.origin, sockets, {
+            seconds,
+            onOpen: () => {
+              before = sample();
+            },
+          });
+    const after = sample();
+    const openBytes = memory(before) - emptyBytes;
     return {
       scenario: scenario.name,
       peer: peer.name,
       ...result,
       cpuUsPerRequest: cpuBetween(before, after) / Math.max(1, result.requests),
-      memoryBytes: after.reduce((sum, sample) => sum + sample.rssBytes, 0),
+      memoryBytes: memory(after),
       edgeMemoryBytes: edgeMemory(server),
+      bytesPerClient: sockets === undefined ? null : openBytes / sockets.open,
     };
   } finally {
     if (download !== null) console.log(`  ${peer.name}: ${await download.stop()} beside`);
@@ -121,7 +149,11 @@ async function measure(scenario: Scenario, peer: Peer, server: Running): Promise
 }
 
 function runLoad(scenario: Scenario, server: Running, seconds: number): Promise<LoadResult> {
-  const { load, handshakes } = scenario;
+  const { load, handshakes, sockets } = scenario;
+  // What comes first grows the heap to its working size, and what it leaves behind is no client's.
+  const isWarming = sockets?.kind === 'events';
+  if (sockets && !isWarming)
+    return runSockets(server.origin, sockets, { seconds, onOpen: () => {} });
   if (handshakes) return runHandshakes(server.origin, handshakes, seconds);
   if (scenario.http2) return runH2load(server.origin, load, { seconds });
   return runWrk(server.origin, load, { connections: Number(options.connections), seconds });
@@ -169,7 +201,9 @@ function printTable(name: string, rows: readonly Row[]): void {
       (row.memoryBytes / 2 ** 20).toFixed(0).padStart(11),
       `${row.errors}`.padStart(7),
     ];
-    console.log(`  ${row.peer.padEnd(20)} ${cells.join(' ')}`);
+    const each =
+      row.bytesPerClient === null ? '' : `  ${(row.bytesPerClient / 1024).toFixed(1)} KB a client`;
+    console.log(`  ${row.peer.padEnd(20)} ${cells.join(' ')}${each}`);
   }
 }
 
@@ -199,8 +233,20 @@ function checkBars(chosen: readonly Scenario[], rows: readonly Row[], idleBytes:
       }
     }
   }
+  for (const scenario of chosen)
+    for (const { peer, rateRatioMin } of scenario.rateBars ?? []) {
+      const [own, other] = ['portico', peer].map((name) =>
+        rows.find((row) => row.scenario === scenario.name && row.peer === name),
+      );
+      if (!own || !other) console.log(`no bar ${scenario.name} against ${peer}: not run`);
+      else {
+        const ratio = other.requestsPerSecond / own.requestsPerSecond;
+        const max = Number((1 / rateRatioMin).toFixed(2));
+        report(`${scenario.name}: rate of ${peer} against its own`, ratio, max, '');
+      }
+    }
   // Of what has no cache of files to fill, which has a limit of its own.
-  const isPlain = (row: Row) => !row.scenario.startsWith('static');
+  const isPlain = (row: Row) => !row.scenario.startsWith('static') && row.bytesPerClient === null;
   const edges = rows
     .filter((row) => row.peer === 'portico' && isPlain(row))
     .map((row) => row.edgeMemoryBytes);

@@ -1,6 +1,8 @@
 // What is measured: one row of the table for each scenario and peer.
 
 import type { Load } from './load.ts';
+import type { SocketLoad } from './sockets.ts';
+import type { UpstreamKind } from './upstream-peers.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -21,10 +23,16 @@ export interface Scenario {
   readonly handshakes?: 'full' | 'resumed';
   /** App processes, where that is not left to the command line. */
   readonly workers?: number;
+  /** Before HTTP upstreams that are reached so, and are not measured: the cost is the front's alone. */
+  readonly upstream?: UpstreamKind;
+  /** Connections that stay, in place of `load`. */
+  readonly sockets?: SocketLoad;
   /** Files, without an app, between servers of files. */
   readonly isStatic?: true;
   /** Most CPU per request against the named peer that the project allows itself. */
   readonly bars: readonly { readonly peer: string; readonly cpuRatioMax: number }[];
+  /** Least requests or messages a second against the named peer. */
+  readonly rateBars?: readonly { readonly peer: string; readonly rateRatioMin: number }[];
 }
 
 /** What a current browser sends: 12 fields, about 700 bytes. */

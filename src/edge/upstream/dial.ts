@@ -33,11 +33,32 @@ const READ_BYTES = 64 * 1024;
 /** All connections read into it, and take what they keep out of it before they return. Reading through a
  *  stream makes a buffer for each read, and passes it through the stream's queue. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
-export const sharedMemory = readBuffer.buffer;
+/** Pieces of these sizes are copied into a slab that many share: memory of its own for 10 KB costs as much as all
+ *  the rest of a small answer. Smaller ones Node cuts from a pool of its own. */
+const SLAB_BYTES = 64 * 1024;
+const SLAB_PIECE_MIN = 2 * 1024;
+const SLAB_PIECE_MAX = 16 * 1024;
+let slab = Buffer.alloc(0);
+let slabUsed = 0;
 /** A peer that vanishes without a word is asked after so long. */
 const PROBE_AFTER_MS = 60_000;
 
-/** What is read into `sharedMemory` is written over once `onBytes` has returned. */
+/** What was read, to be kept: itself, or a copy if its memory is about to be read into again. */
+export function kept(chunk: Buffer): Buffer {
+  if (chunk.buffer !== readBuffer.buffer) return chunk;
+  const { length } = chunk;
+  if (length < SLAB_PIECE_MIN || length > SLAB_PIECE_MAX) return Buffer.from(chunk);
+  if (slabUsed + length > slab.length) {
+    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const copy = slab.subarray(slabUsed, slabUsed + length);
+  slabUsed += length;
+  copy.set(chunk);
+  return copy;
+}
+
+/** What `onBytes` gets may be written over once it has returned: see kept(). */
 export function dial(address: HttpAddress, onBytes: (chunk: Buffer) => void): Socket {
   if (address.kind === 'tcp' && address.tls !== null) return dialTls(address, address.tls, onBytes);
   const onread = {
