@@ -9,7 +9,8 @@ import { repositoryRoot, startPortico } from '../helpers/portico.ts';
 
 const examplesDir = join(repositoryRoot, 'examples');
 const names = readdirSync(examplesDir, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
+  // compose/ is more than an app: test/deploy/compose.test.ts.
+  .filter((entry) => entry.isDirectory() && entry.name !== 'compose')
   .map(({ name }) => name);
 
 /** That of routes has a test of its own: it is two programs. */
