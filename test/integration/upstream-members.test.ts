@@ -91,10 +91,7 @@ test('a name that DNS does not know is looked up by the system, and what nobody 
     [dns.address],
   );
   assert.equal((await none.get()).status, 503);
-  assert.match(
-    none.logged.join('\n'),
-    /failed UPSTREAM_NONE nobody\.invalid: there is no such name/,
-  );
+  assert.match(none.logged.join('\n'), /failed UPSTREAM_NONE nobody\.invalid: /);
 });
 
 test('requests that wait for a member that restarts are served when it is back', async (t) => {
