@@ -126,15 +126,15 @@ test(
         '--threads',
         '4',
         '--max-requests',
-        '60',
+        '200',
         'flask_app:app',
       ),
     );
     const load = startLoad({ port: portico.port, clients: 8 });
     await load.until('both workers', () => load.pids.size >= 2);
     portico.signal('SIGHUP');
-    await portico.logged(/Reloaded: generation 2 serves/);
-    await portico.logged(/is to be replaced: served \d+ requests/);
+    await portico.logged(/Reloaded: generation 2 serves/, { deadlineMs: 30_000 });
+    await portico.logged(/is to be replaced: served \d+ requests/, { deadlineMs: 30_000 });
     await load.until('recycled workers', () => load.pids.size >= 6, 30_000);
     await load.stop();
     assert.deepEqual(load.bad, []);
