@@ -242,7 +242,7 @@ export interface RouteInput {
   readonly methods?: string | readonly string[] | undefined;
   /** Headers a request must have: a value (where `*` stands for anything) or several, `true` (there) or `false` (not there). */
   readonly headers?: Readonly<Record<string, boolean | string | readonly string[]>> | undefined;
-  /** `"app"`, one of several [apps](apps.md#several-apps) by its name (`"app:api"`), an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`. */
+  /** `"app"`, one of several [apps](apps.md#several-apps) by its name (`"api"` or `"app:api"`), an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`. */
   readonly to: RouteTargetInput;
   /** What the path loses at its beginning before the request goes on, in whole segments; `true` is what `path` says. `X-Forwarded-Prefix` tells what it was. */
   readonly strip?: boolean | string | undefined;

@@ -12,7 +12,9 @@ import { argon2id, bcrypt } from 'hash-wasm';
 import { WebSocketServer } from 'ws';
 import type { Config } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
+import { failure } from '../../src/errors/failure.ts';
 import { fieldValue } from '../../src/http/fields.ts';
+import { defaultConfig } from '../helpers/default-config.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import { routes } from '../helpers/routes.ts';
 import { runEdge, until } from '../helpers/running-edge.ts';
@@ -161,7 +163,8 @@ test('the access log names the route', async (t) => {
   await ask('GET', '/old');
   await ask('GET', '/new');
   await edge.drain(0);
-  assert.equal(readFileSync(file, 'utf8'), '/old old ones\n/new -\n');
+  const lines = await until('two lines', () => /^(.*\n){2}$/.exec(readFileSync(file, 'utf8'))?.[0]);
+  assert.equal(lines, '/old old ones\n/new -\n');
 });
 
 test('fields of requests and answers are set, added and removed, by nobody but the route', async (t) => {
@@ -542,4 +545,19 @@ test('upgrades follow the route: to an upstream, or refused like any request', a
   assert.equal(String(await messages.next()), '/a?b /live hello');
   socket.terminate();
   await assert.rejects(openWebSocket(`ws://127.0.0.1:${port}/never`), /403/);
+});
+
+test('routes lead to one of several apps by its name', async (t) => {
+  const { edge, ask } = await edgeWith(t, {
+    apps: [{ ...defaultConfig(), name: 'api', module: 'api.js' }],
+    routes: routes({ path: '/api', to: 'api' }, { path: '/same', strip: true, to: 'app:api' }),
+  });
+  const api = await workerFactory(t)((taken) =>
+    taken.reply(`api ${taken.exchange.request.target}`),
+  );
+  edge.pools.admit({ ...api.address, id: 77, app: 'api' });
+  t.after(() => edge.pools.of('api').destroy(failure('SHUTTING_DOWN')));
+  assert.equal((await ask('GET', '/api/x')).body, 'api /api/x');
+  assert.equal((await ask('GET', '/same/x')).body, 'api /x');
+  assert.equal((await ask('GET', '/x')).body, 'GET /x ');
 });

@@ -49,6 +49,6 @@ test('a request that is none is refused with what would do', async (t) => {
   const ran = await portico(['routes', 'test', 'example.com', '-H', 'x'], { cwd });
   assert.equal(ran.code, 1);
   assert.match(ran.stderr, /Cannot use "example\.com": expected a URL/);
-  assert.match(ran.stderr, /Cannot use routes "apps" \(from .*\): .*routes\[0\]\.to/);
+  assert.match(ran.stderr, /Cannot use routes "app:apps" \(from .*\): there is no app "apps"/);
   assert.match((await portico(['routes', 'tset'], { cwd })).stderr, /expected test, or nothing/);
 });

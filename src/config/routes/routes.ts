@@ -38,7 +38,7 @@ export const routeFields = {
   },
   to: {
     type: 'RouteTargetInput',
-    help: '`"app"`, one of several [apps](apps.md#several-apps) by its name (`"app:api"`), an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`',
+    help: '`"app"`, one of several [apps](apps.md#several-apps) by its name (`"api"` or `"app:api"`), an HTTP upstream (`"http://api:8000"`, a list of such, or `{ targets, … }`), `{ redirect, status }` or `{ respond, body, headers }`',
   },
   strip: {
     type: 'boolean | string',

@@ -13,7 +13,7 @@ const redirectStatuses = [301, 302, 303, 307, 308];
 const BODY_CHARS_MAX = 65_536;
 
 const expected =
-  "'app', 'app:NAME', a URL such as 'http://api:8000' or several, { targets: [URL, …], … }, { redirect, status } or { respond, body, headers }";
+  "'app', the name of one of several apps, a URL such as 'http://api:8000' or several, { targets: [URL, …], … }, { redirect, status } or { respond, body, headers }";
 
 /** `params`: the names that the route's pattern gives to parts of the path. Null with a complaint. */
 export function readTarget(
@@ -24,8 +24,8 @@ export function readTarget(
 ): RouteTarget | null {
   if (raw === undefined) complaints.add(at, raw, `it is missing: it is ${expected}`);
   else if (raw === 'app') return { kind: 'app' };
-  else if (typeof raw === 'string' && raw.startsWith('app:') && raw.length > 4)
-    return { kind: 'named-app', name: raw.slice(4) };
+  else if (typeof raw === 'string' && /^(app:)?[\w-]+$/.test(raw))
+    return { kind: 'named-app', name: raw.replace('app:', '') };
   else if (raw !== null && typeof raw === 'object' && 'redirect' in raw)
     return readRedirect(at, raw, params, complaints);
   else if (raw !== null && typeof raw === 'object' && 'respond' in raw)
