@@ -3,9 +3,9 @@
 import { type Failure, failure } from '../errors/failure.ts';
 import { normalizePath } from '../http/target.ts';
 
-/** A path with nothing to decode or resolve, and nothing that a server may resolve: it reads as it
- *  stands. "\" is "/" to URL parsers of browsers and fetch, and what follows ";" is cut off by Java's. */
-const unclear = /[%\\;]|\/\/|\/\./;
+/** What a server may resolve, or cut off, or take for a separator, encoded or not. A path without has one
+ *  reading. "\" is "/" to URL parsers of browsers and fetch, and what follows ";" is cut off by Java's. */
+const unclear = /[\\;]|\/\/|\/\.|%(?:2[ef]|3b|5c)/i;
 
 /** Stands for a "/" that was encoded and is data: no path that is text can hold it. */
 const DATA_SLASH = '\0';
@@ -20,9 +20,9 @@ export interface Readings {
 
 /** `path`: of an origin-form target, without its query. */
 export function readPath(path: string): Readings | Failure {
-  if (!unclear.test(path)) return { paths: [path], canonical: path };
-  const ours = normalizePath(path);
+  const ours = path.includes('%') || unclear.test(path) ? normalizePath(path) : path;
   if (typeof ours !== 'string') return ours;
+  if (!unclear.test(path)) return { paths: [ours], canonical: path };
   if (path.includes('\\')) return failure('BAD_TARGET', 'the path holds a backslash');
   // normalizePath() has seen that all of it can be decoded.
   const encoded = path.split('/').slice(1);
