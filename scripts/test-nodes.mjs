@@ -6,7 +6,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './lib.mjs';
 
-const majors = [20, 22, 24, 26];
+const majors = (process.env.NODES ?? '20,22,24,26').split(',').map(Number);
 const asked = process.argv.slice(2);
 const files = (asked.length > 0 ? asked : ['test/nodes/smoke.test.ts']).map((file) =>
   join(root, 'build', file.replace(/\.ts$/, '.js')),

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -28,7 +29,11 @@ export const carriedContentPart = 'carried.bin';
 /** The app's own code where it has to be a file; it says by tokens where it is. */
 export const appModule = 'portico-app.mjs';
 
-const prefix = 'portico-carried-';
+/** Numbers of processes mean something in one PID namespace only: containers may share a directory. */
+const prefix = `portico-carried-${pidNamespace()}-`;
+
+/** systemd-tmpfiles removes old files from /tmp, but none with this bit (XDG Base Directory Specification). */
+const stays = process.platform === 'linux' ? 0o1000 : 0;
 
 export type Carried =
   | { readonly ok: true; remove(): void }
@@ -94,7 +99,15 @@ function writeAll(dir: string, identity: Identity | null): void {
       path === appModule ? withBase(content.toString(), dir) : Buffer.from(content),
       { flag: 'wx' },
     );
-    give(file, isProgram === 1 ? mode : mode & 0o640);
+    give(file, stays | (isProgram === 1 ? mode : mode & 0o640));
+  }
+}
+
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    return '0';
   }
 }
 

@@ -98,7 +98,7 @@ test('a killed worker is replaced, and HUP replaces all', async () => {
   service.signal('SIGHUP');
   await service.logged(/Reloaded: generation 2 serves/, { from, deadlineMs: 20_000 });
   assert.equal((await fetch(`${service.origin}/`)).status, 200);
-  assert.match(service.log(), /"GET \/view HTTP\/1\.1" 200/);
+  await service.logged(/"GET \/view HTTP\/1\.1" 200/);
 });
 
 test('its settings are defaults: TLS, an overlaid directory and another number of workers', async (t) => {

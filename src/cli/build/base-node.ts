@@ -34,7 +34,20 @@ export function findBaseNode(node: string | null, target: string | null): BaseNo
     return base;
   }
   if (node === null && wanted === ownTarget) return inspectBinary(process.execPath);
-  return fetchNode(wanted, node?.replace(/^v/, '') ?? process.versions.node);
+  return fetchFor(wanted, node?.replace(/^v/, '') ?? process.versions.node);
+}
+
+/** Not each version is there for each system: of those that "24" means, one that is there for this machine too, which
+ *  has to prepare what goes into the other. */
+function fetchFor(target: string, version: string): BaseNode {
+  if (target !== ownTarget && !/^\d+\.\d+\.\d+$/.test(version)) {
+    try {
+      return fetchNode(target, fetchNode(ownTarget, version).version);
+    } catch (error) {
+      if (!(error instanceof BuildFault)) throw error;
+    }
+  }
+  return fetchNode(target, version);
 }
 
 /** A Node of the same version that runs here: what is put into an executable must be prepared by one. */
@@ -62,7 +75,11 @@ function fetchNode(target: string, version: string): BaseNode {
       { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'], timeout: 600_000 },
     );
     if (status !== 0 || !existsSync(file)) {
-      const reason = error?.message ?? /npm error (?!code)(.*)/.exec(stderr)?.[1] ?? 'npm failed';
+      const reason =
+        error?.message ??
+        /No matching version found/.exec(stderr)?.[0] ??
+        /npm error (?!code)(.*)/.exec(stderr)?.[1] ??
+        'npm failed';
       throw new BuildFault(
         `Cannot get Node ${version} for ${target} (the npm package ${name}): ${reason}. Give one with --node PATH`,
       );
