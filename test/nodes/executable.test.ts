@@ -161,6 +161,8 @@ test('Next.js, and what is no Node, are refused in words', () => {
     );
   fails(/Next\.js cannot be put into an executable/, 'next.cjs');
   fails(/there is no app|needs an app|Cannot find the module/, 'nothing.js');
+  written('two.json', '{ "apps": { "api": { "app": "api.js" } } }');
+  fails(/takes one app/, '--config', 'two.json', 'next.cjs');
   written('broken.mjs', "import nothing from 'not-installed';\nexport default nothing;");
   fails(/broken\.mjs:1:\d+: Could not resolve "not-installed"/, 'broken.mjs');
 });

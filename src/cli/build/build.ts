@@ -43,7 +43,9 @@ export async function build(argv: readonly string[], cwd: string): Promise<numbe
 async function buildExecutable(options: BuildOptions, cwd: string): Promise<string> {
   const settings = await buildSettings(options.rest, cwd);
   const root = settings.config.chdir;
-  const { workerClass } = settings.config;
+  const { workerClass, apps } = settings.config;
+  if (apps.length > 0)
+    throw new BuildFault('portico build takes one app: leave `apps` out, or build one for each');
   if (isProgram(workerClass))
     throw new BuildFault(`portico build takes Node apps, not workers of class ${workerClass}`);
   if (settings.module === null && settings.config.static.length === 0)
