@@ -8,6 +8,7 @@ import { edgeMemory, idleConnectionCost } from './idle.ts';
 import { downloadOverAndOver, type LoadResult, runH2load, runWrk } from './load.ts';
 import { has, type Peer, peers, type Running } from './peers.ts';
 import { cpuBetween, sampleTree } from './proc.ts';
+import { pythonPeers } from './python-peers.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { runSockets } from './sockets.ts';
 import { staticScenarios } from './static-scenarios.ts';
@@ -108,7 +109,8 @@ async function compare(scenario: Scenario): Promise<Row[][]> {
   return runs.map(({ rows }) => rows);
 }
 
-function peersFor({ isStatic, upstream }: Scenario): readonly Peer[] {
+function peersFor({ isStatic, upstream, python }: Scenario): readonly Peer[] {
+  if (python !== undefined) return pythonPeers(python);
   if (upstream !== undefined) return upstreamPeers(upstream);
   return isStatic ? staticPeers : peers;
 }

@@ -1,6 +1,7 @@
 // What is measured: one row of the table for each scenario and peer.
 
 import type { Load } from './load.ts';
+import type { PythonKind } from './python-peers.ts';
 import type { SocketLoad } from './sockets.ts';
 import type { UpstreamKind } from './upstream-peers.ts';
 
@@ -25,6 +26,8 @@ export interface Scenario {
   readonly workers?: number;
   /** Before HTTP upstreams that are reached so, and are not measured: the cost is the front's alone. */
   readonly upstream?: UpstreamKind;
+  /** A Python app, of the pool and behind nginx. */
+  readonly python?: PythonKind;
   /** Connections that stay, in place of `load`. */
   readonly sockets?: SocketLoad;
   /** Files, without an app, between servers of files. */
@@ -59,6 +62,8 @@ const http2Bars = [{ peer: 'nginx → node', cpuRatioMax: 0.9 }];
 
 /** A handshake's CPU: at least 0.8 of the handshakes in the same time. */
 const handshakeBars = [{ peer: 'nginx → node', cpuRatioMax: 1 / 0.8 }];
+
+const pythonBars = [{ peer: 'nginx → Python', rateRatioMin: 0.95 }];
 
 const plain = { app: 'routes.mjs', accessLog: false, bars: [] };
 
@@ -133,6 +138,14 @@ export const scenarios: readonly Scenario[] = [
   { ...plain, name: 'micro-cache 10 KB', cache: true, load: { path: '/second.json' } },
   { ...plain, name: 'Express hello', app: 'express.mjs', load: { path: '/' } },
   { ...plain, name: 'Fastify hello', app: 'fastify.mjs', load: { path: '/' } },
+  {
+    ...{ ...plain, name: 'FastAPI hello', app: 'hello_fastapi', load: { path: '/' } },
+    ...{ python: 'asgi', rateBars: pythonBars },
+  },
+  {
+    ...{ ...plain, name: 'Flask hello', app: 'hello_flask', load: { path: '/' } },
+    ...{ python: 'wsgi', rateBars: pythonBars },
+  },
   { ...plain, name: 'json 10 KB, gzip', gzip: true, load: { path: '/json', fields: gzip } },
   {
     ...plain,

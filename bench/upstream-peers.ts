@@ -68,7 +68,7 @@ async function startPortico(dir: string, port: number, places: readonly Place[])
   return await launch(process.execPath, [join(root, 'dist', 'main.js'), '-c', file], dir);
 }
 
-async function startNginx(dir: string, port: number, places: readonly Place[]) {
+export async function startNginx(dir: string, port: number, places: readonly Place[]) {
   const servers = places.map((place) =>
     typeof place === 'number' ? `127.0.0.1:${place}` : `unix:${place}`,
   );
