@@ -71,7 +71,7 @@ for (const name of readdirSync(guides)) {
           PATH: `${join(dir, 'bin')}:/usr/bin:/bin:/usr/sbin:/sbin`,
           HOME: dir,
           // Other instances of this machine are none of the guide's.
-        PORTICO_RUNTIME_DIR: join(dir, 'run'),
+          PORTICO_RUNTIME_DIR: join(dir, 'run'),
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
