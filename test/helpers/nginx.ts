@@ -2,11 +2,11 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { makePair } from './certificates.ts';
 import { type Owner, repositoryRoot } from './portico.ts';
+import { accepts, freePort } from './ports.ts';
 
 /** Its ports on 127.0.0.1. */
 export interface NginxPorts {
@@ -62,24 +62,4 @@ async function until(holds: () => boolean | Promise<boolean>, what: string): Pro
     if (performance.now() > deadline) throw new Error(`waited 15 s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

@@ -4,13 +4,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { keyToPem, makeKeyPair } from '../../src/certificates/keys.ts';
 import { makeCa, makeLeaf } from '../../src/certificates/make.ts';
 import type { Owner } from './portico.ts';
+import { freePorts } from './ports.ts';
 
 export interface PebbleOptions {
   /** Where it looks for answers to challenges; 1 = nobody is there. */
@@ -57,19 +57,6 @@ export async function testTls(): Promise<TestTls> {
     ...times,
   });
   return { caPem: ca.pem, certPem: leaf.pem, keyPem: keyToPem(key.privateKey) };
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await new Promise((done) => server.once('listening', done));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 /** `needs('pebble', 'pebble-challtestsrv')` skips where they are missing. */

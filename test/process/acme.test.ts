@@ -9,8 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type PeerCertificate } from 'node:tls';
 import { temporaryDirectory } from '../helpers/acme.ts';
 import { needs, needsNobody } from '../helpers/need.ts';
-import { freePorts, type Pebble, startPebble } from '../helpers/pebble.ts';
+import { type Pebble, startPebble } from '../helpers/pebble.ts';
 import { type Owner, spawnPortico } from '../helpers/portico.ts';
+import { freePorts } from '../helpers/ports.ts';
 
 const pebbleIsThere = needs('pebble', 'pebble-challtestsrv');
 const app = 'test/fixtures/echo-app.mjs';

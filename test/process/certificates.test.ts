@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import {
   chmodSync,
   mkdirSync,
@@ -13,7 +12,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,6 +27,7 @@ import {
 } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
 import { repositoryRoot, startPortico } from '../helpers/portico.ts';
+import { freePort } from '../helpers/ports.ts';
 
 const program = join(repositoryRoot, 'dist/main.js');
 const app = join(repositoryRoot, 'test/fixtures/echo-app.mjs');
@@ -84,15 +83,6 @@ function connected(port: number): Promise<TLSSocket> {
     client.once('error', fail);
     client.once('secureConnect', () => done(client));
   });
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** Until this certificate is presented. */

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -11,6 +10,7 @@ import { promisify } from 'node:util';
 import { makePair } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
 import { startPortico } from '../helpers/portico.ts';
+import { accepts, freePorts } from '../helpers/ports.ts';
 
 const run = promisify(execFile);
 
@@ -85,32 +85,4 @@ async function startHaproxy(t: TestContext, config: string, port: number): Promi
     if (performance.now() > deadline) throw new Error('waited 15 s for haproxy');
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-/** All at a time, so that none is given twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  return servers.map((server) => {
-    const { port } = server.address() as { port: number };
-    server.close();
-    return port;
-  });
 }

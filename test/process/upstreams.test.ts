@@ -5,7 +5,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo, createServer as createRaw } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -13,6 +13,7 @@ import { promisify } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { needs } from '../helpers/need.ts';
 import { type Owner, type PorticoProcess, startPortico } from '../helpers/portico.ts';
+import { freePort } from '../helpers/ports.ts';
 import { until } from '../helpers/running-edge.ts';
 import { edgeStatus, openWebSocket } from '../helpers/websockets.ts';
 
@@ -35,15 +36,6 @@ async function listen(t: TestContext, server: Server): Promise<number> {
     server.closeAllConnections();
   });
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createRaw().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 test('requests, WebSockets and event streams go to an upstream by its path', async (t) => {

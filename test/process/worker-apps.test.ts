@@ -1,12 +1,11 @@
 // Each framework, and each way to listen, through a real worker.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { accepts, freePort } from '../helpers/ports.ts';
 import { ask, open, startWorker, until } from '../helpers/worker.ts';
 
 const frameworks = [
@@ -202,23 +201,4 @@ function notesFile(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'portico-notes-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return join(dir, 'notes');
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
