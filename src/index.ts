@@ -1,13 +1,6 @@
 // The public API: what a portico.config.ts may import.
 
-import type {
-  PorticoConfig,
-  RouteInput,
-  RouteTargetInput,
-  StaticMountInput,
-  UpstreamInput,
-  UpstreamTargetInput,
-} from './config/portico-config.ts';
+import type { PorticoConfig } from './config/portico-config.ts';
 
 export type {
   PorticoConfig,
@@ -16,7 +9,7 @@ export type {
   StaticMountInput,
   UpstreamInput,
   UpstreamTargetInput,
-};
+} from './config/portico-config.ts';
 
 /** Settings, or a function that returns them when it is called. */
 export type PorticoConfigExport =

@@ -88,27 +88,32 @@ export interface StaticMount {
   readonly keepBuilds: number;
 }
 
+/** What an app may set for itself; all else is the same for all. */
+export const appFields = [
+  'module',
+  'export',
+  'chdir',
+  'env',
+  'preload',
+  'workers',
+  'workerClass',
+  'threads',
+  'command',
+  'python',
+  'pythonServer',
+  'workerConnections',
+  'maxRequests',
+  'maxRequestsJitter',
+  'timeoutMs',
+  'hangStack',
+  'gracefulTimeoutMs',
+] as const satisfies readonly (keyof Config)[];
+
+/** Its own part of the settings. */
+export type AppOwn = Pick<Config, (typeof appFields)[number]>;
+
 /** An app with a name, its workers and what they are started with. */
-export type AppConfig = { readonly name: string } & Pick<
-  Config,
-  | 'module'
-  | 'export'
-  | 'chdir'
-  | 'env'
-  | 'preload'
-  | 'workers'
-  | 'workerClass'
-  | 'threads'
-  | 'command'
-  | 'python'
-  | 'pythonServer'
-  | 'workerConnections'
-  | 'maxRequests'
-  | 'maxRequestsJitter'
-  | 'timeoutMs'
-  | 'hangStack'
-  | 'gracefulTimeoutMs'
->;
+export type AppConfig = { readonly name: string } & AppOwn;
 
 /** What the arbiter, the edge and the workers are told. Plain data: it travels as JSON. */
 export interface Config {

@@ -1,6 +1,6 @@
 // The setting of apps beside that of the top level.
 
-import type { AppConfig } from '../config.ts';
+import { type AppConfig, appFields } from '../config.ts';
 import { type Kind, readEntries, readParts, Unfit } from '../kinds.ts';
 import { type Setting, setting } from '../setting.ts';
 
@@ -9,25 +9,14 @@ export type AppSettings = Readonly<Record<string, unknown>>;
 
 const appsMax = 64;
 
-/** What an app may say for itself; "module" is another word for "app". */
-export const appSettingKeys = [
+/** What an app may say for itself, by the keys of a config file: "app" says what to load and its export, and
+ *  "module" is another word for it. */
+const appSettingKeys = [
   'app',
-  'chdir',
-  'env',
-  'preload',
-  'workers',
-  'workerClass',
-  'threads',
-  'command',
-  'python',
-  'pythonServer',
-  'workerConnections',
-  'maxRequests',
-  'maxRequestsJitter',
-  'timeout',
-  'hangStack',
-  'gracefulTimeout',
-] as const;
+  ...appFields
+    .filter((field) => field !== 'module' && field !== 'export')
+    .map((field) => field.replace(/Ms$/, '')),
+];
 
 const known: ReadonlySet<string> = new Set([...appSettingKeys, 'module']);
 
@@ -77,7 +66,7 @@ export const appsSettings: readonly Setting[] = [
     kind: namedApps,
     default: [],
     help: 'More apps, each by a name, with workers of its own; repeatable',
-    doc: 'Each may have settings of its own: `module` (or `app`), `chdir`, `env`, `workers`, `workerClass`, `threads`, `command`, `python`, `pythonServer`, `workerConnections`, `maxRequests`, `maxRequestsJitter`, `timeout`, `gracefulTimeout`, `hangStack`, `preload`; what it leaves out is that of the top level. [Routes](routes.md) lead to it by `app:NAME`. Requests that no route takes go to the app of the top level, or without one to the first of these. See [several apps](apps.md#several-apps).',
+    doc: `Each may have settings of its own: ${appSettingKeys.map((key) => `\`${key}\``).join(', ')} (\`module\` is the same as \`app\`); what it leaves out is that of the top level. [Routes](routes.md) lead to it by \`app:NAME\`. Requests that no route takes go to the app of the top level, or without one to the first of these. See [several apps](apps.md#several-apps).`,
     // Made when all other settings are known: see resolve.ts.
     finish: (): readonly AppConfig[] => [],
   }),
