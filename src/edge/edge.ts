@@ -73,7 +73,7 @@ export class Edge {
     this.refusals = new Refusals(log);
     this.config = config;
     this.pools = new Pools(config, log);
-    this.upgrades = new Upgrades(config, this.pools.first);
+    this.upgrades = new Upgrades(config);
     this.certificates = new CertificateStore(storeSettings(config, tls), filePairs(config, tls));
     this.stapling = new Stapling(log, this.certificates);
     this.acme = new AcmeLane(log, this.certificates);

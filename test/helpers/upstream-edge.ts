@@ -46,13 +46,10 @@ export async function upstreamEdge(
     preamble: null,
     http2MaxConcurrentStreams: 128,
   };
-  const upgrades = new Upgrades(
-    {
-      ...{ responseTimeoutMs: 0, sendTimeoutMs: 10_000, gracefulTimeoutMs: 1_000 },
-      ...{ upgradeConnections: 100, upgradeIdleTimeoutMs: 0, upgradeGraceMs: 0 },
-    },
-    upstream.pool,
-  );
+  const upgrades = new Upgrades({
+    ...{ sendTimeoutMs: 10_000, gracefulTimeoutMs: 1_000 },
+    ...{ upgradeConnections: 100, upgradeIdleTimeoutMs: 0, upgradeGraceMs: 0 },
+  });
   const listener = createListener({
     handle: (exchange) => {
       const { request } = exchange;

@@ -12,7 +12,6 @@ import { type Destination, Visit, type VisitHost } from './visit.ts';
 
 export type UpgradeSettings = Pick<
   Config,
-  | 'responseTimeoutMs'
   | 'sendTimeoutMs'
   | 'gracefulTimeoutMs'
   | 'upgradeConnections'
@@ -28,7 +27,6 @@ const LAST_WORDS_MS = 1_500;
 export class Upgrades implements VisitHost {
   /** Of the composition in force; a reload puts others here. */
   settings: UpgradeSettings;
-  readonly pool: Pool;
   readonly engine = loadEngine;
   private readonly tunnels = new Set<Tunnel>();
   /** Visits that are neither over nor a tunnel. */
@@ -36,9 +34,8 @@ export class Upgrades implements VisitHost {
   private sweeper: NodeJS.Timeout | null = null;
   private isDraining = false;
 
-  constructor(settings: UpgradeSettings, pool: Pool) {
+  constructor(settings: UpgradeSettings) {
     this.settings = settings;
-    this.pool = pool;
   }
 
   /** Takes the exchange on. `upstream` are the fields for whom it goes to, without hop-by-hop ones. */
@@ -46,7 +43,7 @@ export class Upgrades implements VisitHost {
     exchange: UpgradableExchange,
     upstream: Fields,
     stick: Stick | null,
-    to: Destination = { pool: this.pool, responseTimeoutMs: this.settings.responseTimeoutMs },
+    to: Destination,
   ): void {
     const taken = this.tunnels.size + this.asking;
     if (taken >= this.settings.upgradeConnections) {
