@@ -17,7 +17,7 @@ import { addPrefix } from '../routing/onward.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAccel } from './accel/accel.ts';
 import type { AcmeLane } from './acme/lane.ts';
-import { Forward, type ForwardSettings } from './balancer/forward.ts';
+import { Forward } from './balancer/forward.ts';
 import { createSticky } from './balancer/sticky.ts';
 import type { Cache } from './cache/cache.ts';
 import { lookForHandover } from './cache/fetch.ts';
@@ -75,32 +75,30 @@ export function compose(config: Config, parts: Parts): Composed {
           errorPages,
         })
       : null;
-  const pool = pools.of(firstApp(config));
   const { forwarded } = config;
   const stickTo = createSticky(config.sticky);
   const clientCertificates = config.certReqs !== 'none';
   const refuse = createCertificateCheck(config.certReqs);
   const redirect = createRedirectHttps(config, parts.httpsPort);
   const steps = responseSteps(config, parts, statics);
-  const forwardingTo = (app: Pick<Config, 'workerClass'>): ForwardSettings => ({
-    responseTimeoutMs: config.responseTimeoutMs,
-    // A worker that does one thing at a time does nothing else while it waits for an upload.
-    spool: app.workerClass === 'sync' || app.workerClass === 'wsgi',
-    responseSteps: steps,
-  });
   const apps = appsOf(config);
-  const forwarding = forwardingTo(apps[0] ?? config);
-  const upgradesTo = { pool, responseTimeoutMs: config.responseTimeoutMs };
   const appLane = (name: string): Lane => {
-    const app = apps.find((other) => other.name === name) ?? config;
-    const own = pools.of(name);
+    const { workerClass } = apps.find((app) => app.name === name) ?? config;
     const { responseTimeoutMs } = config;
+    const pool = pools.of(name);
     return {
-      pool: own,
-      forwarding: forwardingTo(app),
-      upgrades: { pool: own, responseTimeoutMs },
+      pool,
+      forwarding: {
+        responseTimeoutMs,
+        // A worker that does one thing at a time does nothing else while it waits for an upload.
+        spool: workerClass === 'sync' || workerClass === 'wsgi',
+        responseSteps: steps,
+      },
+      upgrades: { pool, responseTimeoutMs },
     };
   };
+  /** Of requests that no route takes elsewhere. */
+  const usual = appLane(firstApp(config));
   /** Of this composition alone: by it is known what the app was sent for the same fields before. */
   const unrouted: Way = { prefix: '', rules: null, lane: null };
   const lanes = new Lanes(config, { steps: upstreamSteps(config, parts), appLane, log });
@@ -137,7 +135,7 @@ export function compose(config: Config, parts: Parts): Composed {
     // 4. Another protocol: on a connection of its own to whom the request is for.
     if (exchange.upgrade && (way.lane !== null || !isAlone) && wantsUpgrade(exchange)) {
       const stick = stickTo?.(exchange) ?? null;
-      const to = way.lane?.upgrades ?? upgradesTo;
+      const { upgrades: to } = way.lane ?? usual;
       upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick, to);
       return;
     }
@@ -184,11 +182,8 @@ export function compose(config: Config, parts: Parts): Composed {
       if (repeats !== null) shared = repeats.keepUpstream(upstream, way);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
-    const { lane } = way;
-    const one =
-      lane === null
-        ? new Forward(exchange, head, pool, forwarding)
-        : new Forward(exchange, head, lane.pool, lane.forwarding);
+    const { pool, forwarding } = way.lane ?? usual;
+    const one = new Forward(exchange, head, pool, forwarding);
     if (stickTo !== null) one.stick = stickTo(exchange);
     one.run();
   }
