@@ -5,7 +5,13 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startLoad } from '../helpers/load.ts';
-import { repositoryRoot, spawnPortico, startPortico } from '../helpers/portico.ts';
+import {
+  type PorticoProcess,
+  repositoryRoot,
+  spawnPortico,
+  startPortico,
+} from '../helpers/portico.ts';
+import { openWebSocket } from '../helpers/websockets.ts';
 import { until } from '../helpers/worker.ts';
 
 const program = join(repositoryRoot, 'test/fixtures/apps/programs/serve.mjs');
@@ -13,6 +19,21 @@ const command = (...words: string[]): string[] => ['-k', 'command', '-w', '1', '
 
 async function ask(origin: string): Promise<Record<string, unknown>> {
   return (await (await fetch(origin)).json()) as Record<string, unknown>;
+}
+
+/** A WebSocket to the program, which has seen who asks. */
+async function chat({ port }: PorticoProcess) {
+  const headers = { 'X-Forwarded-For': '203.0.113.7', 'X-Forwarded-Proto': 'https' };
+  const opened = await openWebSocket(`ws://127.0.0.1:${port}/chat?room=1`, { headers });
+  const { socket, messages } = opened;
+  const seen = JSON.parse(String(await messages.next()));
+  assert.equal(seen.url, '/chat?room=1');
+  assert.equal(seen.headers['x-forwarded-for'], '203.0.113.7, 127.0.0.1');
+  assert.equal(seen.headers['x-forwarded-proto'], 'https');
+  assert.equal(seen.headers.host, `127.0.0.1:${port}`);
+  socket.send('hello');
+  assert.equal(String(await messages.next()), 'got hello');
+  return { ...opened, pid: seen.pid as number };
 }
 
 function isGone(pid: number): boolean {
@@ -28,6 +49,8 @@ test('a program is given a socket, and its lines the name of its slot', async (t
   const portico = await startPortico(t, command(process.execPath, program, '{socket}'));
   const { pid, ...seen } = await ask(portico.origin);
   assert.deepEqual(seen, { PORTICO_SLOT: '1' });
+  const { socket } = await chat(portico);
+  socket.terminate();
   await portico.logged(/^worker 1: one line$/m);
   await portico.logged(/^worker 1: another line, with "quotes"$/m);
   portico.signal('SIGTERM');
@@ -50,6 +73,19 @@ test('reloads under load give each program another port, and no request fails', 
   await load.until('the others', () => load.pids.size >= 3);
   await load.stop();
   assert.deepEqual(load.bad, []);
+});
+
+test('WebSockets reach a program on $PORT, and are told to leave at a reload', async (t) => {
+  const portico = await startPortico(t, [
+    ...['--upgrade-grace', '0'],
+    ...command(process.execPath, program),
+  ]);
+  const first = await chat(portico);
+  portico.signal('SIGHUP');
+  assert.equal((await first.closed)[0], 1001);
+  const second = await chat(portico);
+  assert.notEqual(second.pid, first.pid);
+  second.socket.terminate();
 });
 
 test('a program that is not there, or ends at once, ends the start with code 3 and the reason', async (t) => {

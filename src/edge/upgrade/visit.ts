@@ -13,6 +13,7 @@ import { decideRetry } from '../balancer/retry.ts';
 import { withCookie } from '../balancer/sticky.ts';
 import { Waiter } from '../balancer/wait-list.ts';
 import { connectFailure } from '../upstream/failures.ts';
+import { workerAddress } from '../upstream/worker-link.ts';
 import { asHeaders, beginHandshake, type Handshake, type Switched } from './engine.ts';
 import { Tunnel } from './tunnel.ts';
 import { agrees, type UpgradableExchange } from './upgradable.ts';
@@ -94,7 +95,7 @@ export class Visit extends Waiter implements ExchangeHandler {
         target,
         fields: withHost(this.fields, http?.host ?? null),
         client: exchange.socket,
-        address: http?.address ?? { kind: 'unix', path: backend.path },
+        address: http?.address ?? workerAddress(backend.path),
         connectTimeoutMs: http?.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         // Only workers of our own know the line; an HTTP server would take it for a request.
         preface:

@@ -16,7 +16,7 @@ export function connectWorker(options: ConnectOptions, worker: WorkerAddress): L
   if (worker.protocol === 'link') return connectLink(options);
   const { path, onUp, onDown, log } = options;
   return connectHttp({
-    address: addressOf(path),
+    address: workerAddress(path),
     settings: {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       // As on the link: a response may be silent for long.
@@ -33,8 +33,8 @@ export function connectWorker(options: ConnectOptions, worker: WorkerAddress): L
   });
 }
 
-/** A program that was given a port has no path: "127.0.0.1:PORT". */
-function addressOf(place: string): HttpAddress {
+/** Of a worker's socket. A program that was given a port has no path: "127.0.0.1:PORT". */
+export function workerAddress(place: string): HttpAddress {
   if (place.startsWith('/')) return { kind: 'unix', path: place };
   const [host = '', port] = place.split(':');
   return { kind: 'tcp', host, port: Number(port), tls: null };
