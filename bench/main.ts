@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { type GoneRow, goneBarMs, measureGone, printGone } from './gone.ts';
 import { edgeMemory, idleConnectionCost } from './idle.ts';
 import { downloadOverAndOver, type LoadResult, runH2load, runWrk } from './load.ts';
 import { has, type Peer, peers, type Running } from './peers.ts';
@@ -62,11 +63,13 @@ async function main(): Promise<number> {
   }
   const idleBytes =
     !options['no-idle'] && matches('idle', options.only) ? await measureIdle() : null;
+  const gone = matches('client gone', options.only) ? await measureGone() : [];
+  if (gone.length > 0) printGone(gone);
   mkdirSync('bench/results', { recursive: true });
   const machine = { node: process.version, cpu: cpus()[0]?.model ?? '', cores: cpus().length };
-  const result = { at: new Date().toISOString(), machine, options, rows, idleBytes };
+  const result = { at: new Date().toISOString(), machine, options, rows, idleBytes, gone };
   writeFileSync('bench/results/latest.json', `${JSON.stringify(result, null, 2)}\n`);
-  return options['no-bars'] ? 0 : checkBars(chosen, rows, idleBytes);
+  return options['no-bars'] ? 0 : checkBars(chosen, rows, { idleBytes, gone });
 }
 
 /** The rows of each peer. All are started and warm before the first is measured, and then take turns
@@ -214,7 +217,11 @@ function shownMs(ms: number): string {
 }
 
 /** Holds the bars; a bar whose peer is missing here is named. */
-function checkBars(chosen: readonly Scenario[], rows: readonly Row[], idleBytes: number | null) {
+function checkBars(
+  chosen: readonly Scenario[],
+  rows: readonly Row[],
+  { idleBytes, gone }: { readonly idleBytes: number | null; readonly gone: readonly GoneRow[] },
+): number {
   let missed = 0;
   const report = (name: string, value: number, max: number, unit: string) => {
     const ok = value <= max;
@@ -254,6 +261,8 @@ function checkBars(chosen: readonly Scenario[], rows: readonly Row[], idleBytes:
     .map((row) => row.edgeMemoryBytes);
   if (edges.length > 0) report('edge memory', Math.max(...edges) / 2 ** 20, 120, ' MB');
   if (idleBytes !== null) report('idle connection', idleBytes / 1024, 10, ' KB');
+  for (const { way, kind, p99Ms } of gone)
+    report(`client gone → app told: ${way}, ${kind}, p99`, p99Ms, goneBarMs, ' ms');
   return missed > 0 ? 1 : 0;
 }
 

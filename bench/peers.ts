@@ -187,8 +187,13 @@ async function startBackends(app: string, workers: number) {
   return { dir, sockets, children };
 }
 
-export async function launch(command: string, args: readonly string[], cwd: string) {
-  const env = { ...process.env, NODE_ENV: 'production' };
+export async function launch(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  more: Readonly<Record<string, string>> = {},
+) {
+  const env = { ...process.env, NODE_ENV: 'production', ...more };
   const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'ignore', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);

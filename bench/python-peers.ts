@@ -9,8 +9,8 @@ import { startNginx } from './upstream-peers.ts';
 
 export type PythonKind = 'wsgi' | 'asgi';
 
-/** Debian's, which sees Debian's packages. */
-const python = '/usr/bin/python3';
+/** It sees Debian's packages. */
+export const debianPython = '/usr/bin/python3';
 
 export function pythonPeers(kind: PythonKind): readonly Peer[] {
   const needs = kind === 'wsgi' ? 'gunicorn' : 'uvicorn';
@@ -23,7 +23,7 @@ export function pythonPeers(kind: PythonKind): readonly Peer[] {
 async function startPortico(app: string, workers: number, kind: PythonKind): Promise<Running> {
   const dir = mkdtempSync(join(tmpdir(), 'portico-bench-'));
   const port = await freePort();
-  const args = ['-k', kind, '-w', String(workers), '--python', python, '--chdir', apps];
+  const args = ['-k', kind, '-w', String(workers), '--python', debianPython, '--chdir', apps];
   const more = ['--bind', `127.0.0.1:${port}`, '--keep-alive', '120', '--log-level', 'warning'];
   const program = join(root, 'dist', 'main.js');
   const child = await launch(process.execPath, [program, ...args, ...more, `${app}:app`], dir);
@@ -40,7 +40,7 @@ async function startBehind(app: string, workers: number, kind: PythonKind): Prom
         ? ['-m', 'gunicorn', '--bind', `unix:${socket}`, '--workers', '1', '--threads', '1']
         : ['-m', 'uvicorn', '--uds', socket, '--no-access-log', '--timeout-keep-alive', '300'];
     const quiet = ['--log-level', 'warning', '--forwarded-allow-ips', '*', `${app}:app`];
-    servers.push(await launch(python, [...args, ...quiet], apps));
+    servers.push(await launch(debianPython, [...args, ...quiet], apps));
   }
   const port = await freePort();
   const front = await startNginx(dir, port, sockets);

@@ -175,6 +175,18 @@ test('a client that closes while a quiet answer is open is found out without a w
   assert.deepEqual(await settledAs(edge), ['CLIENT_LEFT', 499]);
 });
 
+test('a client that has no more to say when an event stream begins is taken to have left', async (t) => {
+  const edge = await startEdge(t, silent);
+  const client = edge.connect().send(GET).end();
+  await client.take('102 Processing');
+  const { exchange } = edge.heard[0]!;
+  exchange.respond(200, '', ['Content-Type', 'text/event-stream']);
+  // It reads on, and is never without an event: nothing else would tell.
+  const timer = setInterval(() => exchange.write(Buffer.from('data: more\n\n')), 10);
+  t.after(() => clearInterval(timer));
+  assert.deepEqual(await settledAs(edge), ['CLIENT_LEFT', 499]);
+});
+
 test('a client that leaves in the midst of its content', async (t) => {
   const edge = await startEdge(t, silent);
   const client = edge.connect().send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 9\r\n\r\nabc`);

@@ -106,7 +106,9 @@ function sweepHalfClosed(connection: Http1Connection, nowMs: number): void {
     watch.probeAtMs = nowMs + PROBES_MS[0]!;
   }
   if (exchange.responded) {
-    if (exchange.record.responseBytes !== watch.sentBytes) {
+    // Its head came after the FIN.
+    if (exchange.isEventStream) exchange.fail(failure('CLIENT_LEFT'));
+    else if (exchange.record.responseBytes !== watch.sentBytes) {
       watch.sentBytes = exchange.record.responseBytes;
       watch.quietSinceMs = nowMs;
     } else if (nowMs - watch.quietSinceMs >= QUIET_MS) exchange.fail(failure('CLIENT_LEFT'));
