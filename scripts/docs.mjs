@@ -53,7 +53,7 @@ Each setting can be given in four places. A later one wins, and replaces lists a
 \`portico --print-config\` shows each value and where it came from. A mistake stops the start (on reload the old settings stay in force),
 and all mistakes are named at once:
 
-\`\`\`
+\`\`\`console
 $ portico --graceful-timeout 10x --worker 3 app.js
 portico: Unknown flag --worker: did you mean --workers?
 portico: Cannot use gracefulTimeout "10x" (from --graceful-timeout): expected a duration such as 30, 30s or 500ms
