@@ -148,7 +148,7 @@ export interface PorticoConfig {
   readonly healthEndpoints?: boolean | undefined;
   /** Workers that must be ready for /-/readyz. With fewer, and once a stop has begun, `/-/readyz` answers 503. Default: `1`. */
   readonly readyWorkers?: number | undefined;
-  /** Requests of a client to the same worker: auto, off, ip, cookie. `auto`: those of Socket.IO, which keeps its sessions in a worker's memory, by the client's address; all others go to any. `ip` and `cookie`: all requests to the app, by address or by a cookie, `portico_worker`. See [websockets.md](websockets.md). Default: `auto`. */
+  /** Requests of a client to the same worker: auto, off, ip, cookie. `auto`: those of Socket.IO, which keeps its sessions in a worker's memory, by the client's address; all others go to any. `ip` and `cookie`: all requests to apps and upstreams, by address or by a cookie (`portico_worker`, and `portico_worker_NAME` for any app but the first). See [websockets.md](websockets.md). Default: `auto`. */
   readonly sticky?: 'auto' | 'off' | 'ip' | 'cookie' | undefined;
   /** Most WebSockets and other upgrades open (else 503). At each edge. Each takes two file descriptors there and one in the worker. 0 takes none. See [websockets.md](websockets.md). Default: `10000`. */
   readonly upgradeConnections?: number | undefined;

@@ -76,7 +76,7 @@ export function compose(config: Config, parts: Parts): Composed {
         })
       : null;
   const { forwarded } = config;
-  const stickTo = createSticky(config.sticky);
+  const stickBy = (cookie: string) => createSticky(config.sticky, cookie);
   const clientCertificates = config.certReqs !== 'none';
   const refuse = createCertificateCheck(config.certReqs);
   const redirect = createRedirectHttps(config, parts.httpsPort);
@@ -95,13 +95,14 @@ export function compose(config: Config, parts: Parts): Composed {
         responseSteps: steps,
       },
       upgrades: { pool, responseTimeoutMs },
+      stickTo: stickBy(name === firstApp(config) ? 'portico_worker' : `portico_worker_${name}`),
     };
   };
   /** Of requests that no route takes elsewhere. */
   const usual = appLane(firstApp(config));
   /** Of this composition alone: by it is known what the app was sent for the same fields before. */
   const unrouted: Way = { prefix: '', rules: null, lane: null };
-  const lanes = new Lanes(config, { steps: upstreamSteps(config, parts), appLane, log });
+  const lanes = new Lanes(config, { steps: upstreamSteps(config, parts), appLane, stickBy, log });
   const routes =
     config.routes.length > 0 ? new Routes(config, { unrouted, lanes, errorPages }) : null;
   const isAlone = routes !== null && !hasApp(config);
@@ -134,8 +135,8 @@ export function compose(config: Config, parts: Parts): Composed {
   function onward(exchange: Exchange, peer: ClientFacts, trusted: boolean, way: Way): void {
     // 4. Another protocol: on a connection of its own to whom the request is for.
     if (exchange.upgrade && (way.lane !== null || !isAlone) && wantsUpgrade(exchange)) {
+      const { upgrades: to, stickTo } = way.lane ?? usual;
       const stick = stickTo?.(exchange) ?? null;
-      const { upgrades: to } = way.lane ?? usual;
       upgrades.handle(exchange, fieldsFor(exchange, peer, trusted, way), stick, to);
       return;
     }
@@ -182,7 +183,7 @@ export function compose(config: Config, parts: Parts): Composed {
       if (repeats !== null) shared = repeats.keepUpstream(upstream, way);
     }
     const head = { method, target, version, fields: upstream, repeats: null, shared };
-    const { pool, forwarding } = way.lane ?? usual;
+    const { pool, forwarding, stickTo } = way.lane ?? usual;
     const one = new Forward(exchange, head, pool, forwarding);
     if (stickTo !== null) one.stick = stickTo(exchange);
     one.run();

@@ -561,3 +561,34 @@ test('routes lead to one of several apps by its name', async (t) => {
   assert.equal((await ask('GET', '/same/x')).body, 'api /x');
   assert.equal((await ask('GET', '/x')).body, 'GET /x ');
 });
+
+test('sticky cookies of apps and upstreams on one host have names of their own', async (t) => {
+  const [one, two] = [await upstreamServer(t, 'one'), await upstreamServer(t, 'two')];
+  const { edge, ask } = await edgeWith(t, {
+    sticky: 'cookie',
+    apps: [{ ...defaultConfig(), name: 'api', module: 'api.js' }],
+    routes: routes(
+      { path: '/api', to: 'app:api' },
+      { path: '/both', to: { targets: [one.url, two.url] } },
+      { path: '/two', to: two.url },
+    ),
+  });
+  const api = await workerFactory(t)((taken) => taken.reply('api'));
+  edge.pools.admit({ ...api.address, id: 77, app: 'api' });
+  t.after(() => edge.pools.of('api').destroy(failure('SHUTTING_DOWN')));
+  const paths = ['/', '/api', '/both', '/two'];
+  const cookies: string[] = [];
+  for (const path of paths) {
+    const { fields } = await ask('GET', path, `Host: test\r\nCookie: ${cookies.join('; ')}`);
+    cookies.push(fields.get('set-cookie')!.split(';')[0]!);
+  }
+  const names = cookies.map((cookie) => cookie.split('=')[0]!);
+  assert.deepEqual(names.slice(0, 2), ['portico_worker', 'portico_worker_api']);
+  for (const name of names.slice(2)) assert.match(name, /^portico_upstream_\w+$/);
+  assert.equal(new Set(names).size, 4);
+  const all = `Host: test\r\nCookie: ${cookies.join('; ')}`;
+  for (const path of paths) assert.ok(!(await ask('GET', path, all)).fields.has('set-cookie'));
+  const bodies = new Set<string>();
+  for (let turn = 0; turn < 4; turn++) bodies.add((await ask('GET', '/both', all)).body);
+  assert.equal(bodies.size, 1);
+});

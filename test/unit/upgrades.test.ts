@@ -167,7 +167,7 @@ test('upgrades go where the fewest are', () => {
 });
 
 test('a cookie is set where the client has none, or that of a worker that is gone', () => {
-  const stick: Stick = { ...fewestUpgraded, place: '2', wantsCookie: true };
+  const stick: Stick = { ...fewestUpgraded, place: '2', cookie: 'portico_worker' };
   assert.deepEqual(withCookie(['A', 'b'], stick, '2', true), ['A', 'b']);
   assert.deepEqual(withCookie([], stick, '3', true), [
     'Set-Cookie',

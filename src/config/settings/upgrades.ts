@@ -9,7 +9,7 @@ export const upgradeSettings: readonly Setting[] = [
     kind: choice(['auto', 'off', 'ip', 'cookie'], { placeholder: 'HOW' }),
     default: 'auto',
     help: 'Requests of a client to the same worker: auto, off, ip, cookie',
-    doc: "`auto`: those of Socket.IO, which keeps its sessions in a worker's memory, by the client's address; all others go to any. `ip` and `cookie`: all requests to the app, by address or by a cookie, `portico_worker`. See [websockets.md](websockets.md).",
+    doc: "`auto`: those of Socket.IO, which keeps its sessions in a worker's memory, by the client's address; all others go to any. `ip` and `cookie`: all requests to apps and upstreams, by address or by a cookie (`portico_worker`, and `portico_worker_NAME` for any app but the first). See [websockets.md](websockets.md).",
     known: 'nginx `ip_hash`, HAProxy `balance source`',
   }),
   setting('upgradeConnections', {

@@ -13,8 +13,8 @@ export interface Stick {
   readonly key: string | null;
   /** The `place` of the worker that had the last request. */
   readonly place: string | null;
-  /** The client is to be told its place. */
-  readonly wantsCookie: boolean;
+  /** Name of the cookie by which the client is told its place; null = it is not. */
+  readonly cookie: string | null;
   /** Without key and place: to where the fewest upgraded connections are. */
   readonly byUpgraded: boolean;
 }
@@ -25,15 +25,16 @@ interface Place extends Candidate {
   readonly upgraded: number;
 }
 
-const COOKIE = 'portico_worker';
+export type StickTo = (exchange: Exchange) => Stick | null;
 
 /** For upgrades that may go to any worker. They stay for long, so it is those that count. */
 export const fewestUpgraded: Stick = {
-  ...{ key: null, place: null, wantsCookie: false, byUpgraded: true },
+  ...{ key: null, place: null, cookie: null, byUpgraded: true },
 };
 
-/** Null: requests go to any worker. */
-export function createSticky(sticky: Sticky): ((exchange: Exchange) => Stick | null) | null {
+/** Null: requests go to any worker. `cookie`: a token that is the pool's own, for clients send all they have to all
+ *  pools of a host. */
+export function createSticky(sticky: Sticky, cookie: string): StickTo | null {
   switch (sticky) {
     case 'off':
       return null;
@@ -43,26 +44,29 @@ export function createSticky(sticky: Sticky): ((exchange: Exchange) => Stick | n
     case 'ip':
       return byAddress;
     case 'cookie':
-      return byCookie;
+      return byCookie(cookie);
   }
 }
 
 function byAddress({ client }: Exchange): Stick | null {
   if (client.address === '') return null;
-  return { key: client.address, place: null, wantsCookie: false, byUpgraded: false };
+  return { key: client.address, place: null, cookie: null, byUpgraded: false };
 }
 
-function byCookie({ request }: Exchange): Stick {
-  const cookies = fieldValues(request.fields, 'cookie') ?? '';
-  const place = /(?:^|[;,]\s*)portico_worker=([\d-]{1,20})(?:\s*[;,]|$)/.exec(cookies)?.[1] ?? null;
-  return { key: null, place, wantsCookie: true, byUpgraded: false };
+function byCookie(cookie: string): StickTo {
+  const pattern = new RegExp(`(?:^|[;,]\\s*)${cookie}=([\\d-]{1,20})(?:\\s*[;,]|$)`);
+  return ({ request }) => {
+    const cookies = fieldValues(request.fields, 'cookie') ?? '';
+    const place = pattern.exec(cookies)?.[1] ?? null;
+    return { key: null, place, cookie, byUpgraded: false };
+  };
 }
 
 /** The answer's fields with a cookie that leads back to where it came from, if the client has none. */
 export function withCookie(fields: Fields, stick: Stick, place: string, secure: boolean): Fields {
-  if (!stick.wantsCookie || stick.place === place) return fields;
+  if (stick.cookie === null || stick.place === place) return fields;
   const attributes = `Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`;
-  return [...fields, 'Set-Cookie', `${COOKIE}=${place}; ${attributes}`];
+  return [...fields, 'Set-Cookie', `${stick.cookie}=${place}; ${attributes}`];
 }
 
 /** Index of the backend to use, or -1. A worker that is full or gone is not waited for: its session is

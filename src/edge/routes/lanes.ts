@@ -7,6 +7,7 @@ import type { UpstreamStatus } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ForwardSettings } from '../balancer/forward.ts';
 import type { Pool } from '../balancer/pool.ts';
+import type { StickTo } from '../balancer/sticky.ts';
 import type { ResponseStep } from '../response-step.ts';
 import type { Destination } from '../upgrade/visit.ts';
 import { createUpstream, type Upstream } from '../upstream/upstream.ts';
@@ -17,12 +18,16 @@ export interface Lane {
   readonly forwarding: ForwardSettings;
   /** Where requests to switch protocols go. */
   readonly upgrades: Destination;
+  /** Null: to any member. */
+  readonly stickTo: StickTo | null;
 }
 
 export interface LanesParts {
   /** What a response of an upstream meets. */
   readonly steps: readonly ResponseStep[];
   readonly appLane: (name: string) => Lane;
+  /** By a cookie of that name, if by one. */
+  readonly stickBy: (cookie: string) => StickTo | null;
   readonly log: Log;
 }
 
@@ -31,7 +36,7 @@ export class Lanes {
   private readonly upstreams = new Map<string, { upstream: Upstream; lane: Lane }>();
 
   /** Throws where a setting can't be put to work. */
-  constructor({ routes }: Pick<Config, 'routes'>, { steps, appLane, log }: LanesParts) {
+  constructor({ routes }: Pick<Config, 'routes'>, { steps, appLane, stickBy, log }: LanesParts) {
     try {
       for (const { to } of routes) {
         if (to.kind === 'named-app') this.apps.set(to.name, appLane(to.name));
@@ -43,7 +48,8 @@ export class Lanes {
         const { firstByteTimeoutMs: responseTimeoutMs } = to.upstream;
         const forwarding = { responseTimeoutMs, spool: false, responseSteps: steps };
         const upgrades = { pool, responseTimeoutMs };
-        this.upstreams.set(key, { upstream, lane: { pool, forwarding, upgrades } });
+        const stickTo = stickBy(upstream.cookie);
+        this.upstreams.set(key, { upstream, lane: { pool, forwarding, upgrades, stickTo } });
       }
     } catch (error) {
       this.close();

@@ -52,6 +52,8 @@ export class Upstream {
   readonly pool: Pool;
   /** Its targets, for logs and status. */
   readonly name: string;
+  /** Name of the cookie that leads to one of its members. */
+  readonly cookie: string;
 
   private readonly log: Log;
   private readonly resolver;
@@ -73,6 +75,7 @@ export class Upstream {
     this.settings = settings;
     this.log = log;
     this.name = settings.targets.map(showTarget).join(', ');
+    this.cookie = `portico_upstream_${stableNumber(this.name).toString(36)}`;
     this.tls = settings.targets.some(({ protocol }) => protocol === 'https')
       ? secureContext(settings.tls.caFile)
       : null;
