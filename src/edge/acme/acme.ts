@@ -57,6 +57,8 @@ export class Acme {
   private ticker: NodeJS.Timeout | null = null;
   private isClosed = false;
   private obtaining = 0;
+  /** How often configure() was called: a visit that was under way then has seen what was before. */
+  private configured = 0;
 
   constructor(settings: AcmeSettings, options: AcmeOptions) {
     this.options = options;
@@ -92,7 +94,11 @@ export class Acme {
     const before = possibleChallenges(this.settings).join();
     this.settings = settings;
     if (possibleChallenges(settings).join() !== before) this.sayChallenges();
-    for (const { keeper } of this.names.values()) keeper.hurry();
+    this.configured++;
+    for (const kept of this.names.values()) {
+      kept.keeper.hurry();
+      kept.nextMs = 0;
+    }
     await this.takeNames();
     this.tick();
   }
@@ -223,6 +229,7 @@ export class Acme {
   }
 
   private async visit(kept: Kept): Promise<void> {
+    const { configured } = this;
     let againMs = faultMs;
     try {
       // It may have been mounted, or given to us, since.
@@ -234,7 +241,7 @@ export class Acme {
       if (kept.fault !== message) this.complain(`${kept.keeper.host}: ${message}. ${remedy}`);
       kept.fault = message;
     }
-    kept.nextMs = performance.now() + againMs;
+    kept.nextMs = configured === this.configured ? performance.now() + againMs : 0;
   }
 
   private complain(text: string): void {
