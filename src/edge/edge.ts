@@ -7,7 +7,6 @@ import type { EdgeStatus, Purge, TlsFiles } from '../ipc/messages.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AccessLog, createAccessLog } from './access-log/access-log.ts';
 import { AcmeLane } from './acme/lane.ts';
-import type { Pool } from './balancer/pool.ts';
 import { Cache } from './cache/cache.ts';
 import { type Composed, compose } from './compose.ts';
 import { Slots } from './compression/slots.ts';
@@ -161,11 +160,6 @@ export class Edge {
   unlisten(key: string): void {
     this.httpsPorts.delete(key);
     void this.listener.unlisten(key);
-  }
-
-  /** Of the first app. */
-  get pool(): Pool {
-    return this.pools.first;
   }
 
   /** From now on nothing more is sent to the worker; what is open finishes. */

@@ -19,11 +19,6 @@ export class Pools {
     this.log = log;
   }
 
-  /** By the settings in force, the app of the requests that no route takes. */
-  get first(): Pool {
-    return this.of(firstApp(this.config));
-  }
-
   of(app: string): Pool {
     const known = this.byApp.get(app);
     if (known !== undefined) return known;

@@ -10,8 +10,9 @@ import { Encoder } from '../../src/link/encoder.ts';
 import { encodePreface } from '../../src/link/preface.ts';
 import * as wire from '../../src/link/protocol.ts';
 import { batchOf, encodeFrame, type Frame } from '../helpers/link-frames.ts';
-import { Hearing, LinkPair, linkRequest, until } from '../helpers/link-pair.ts';
+import { Hearing, LinkPair, linkRequest } from '../helpers/link-pair.ts';
 import { type Random, randomFrom, seed } from '../helpers/random.ts';
+import { until } from '../helpers/until.ts';
 
 const rounds = 300;
 const windowBytes = 4096;
@@ -138,8 +139,8 @@ test(`a hostile worker: each stream of the edge hears one end (seed ${seed})`, a
         };
       return hearing;
     });
-    await until(() => downs.length > 0, 'the link is down');
-    await until(() => link.inFlight === 0, 'nothing is in flight');
+    await until('the link is down', () => downs.length > 0);
+    await until('nothing is in flight', () => link.inFlight === 0);
     assert.equal(downs.length, 1);
     codes.add(downs[0]!);
     for (const hearing of heard) {
@@ -185,7 +186,7 @@ test(`a hostile edge: each exchange hears one end (seed ${seed})`, async () => {
     if (random(30) !== 0) socket.write(encodePreface({ ...preface, streamsMax: 0 }));
     for (const piece of hostileBytes(random, 'edge')) socket.write(piece);
     socket.end();
-    await until(() => pair.closes.length > 0, 'the link is gone');
+    await until('the link is gone', () => pair.closes.length > 0);
     assert.equal(pair.closes.length, 1);
     assert.equal(pair.worker?.inFlight, 0);
     if (pair.closes[0]?.code === 'LINK_PROTOCOL') protocolFaults += 1;
@@ -212,7 +213,7 @@ test(`garbage after the preface ends the link (seed ${seed})`, async () => {
     const bytes = Buffer.from(Array.from({ length: 8 + random(200) }, () => random(256)));
     bytes[3] = 0x0f; // a type that is none, however the rest falls
     socket.write(Buffer.concat([encodePreface({ ...preface, streamsMax: 0 }), bytes]));
-    await until(() => pair.closes.length > 0, 'the link is gone');
+    await until('the link is gone', () => pair.closes.length > 0);
     assert.equal(pair.closes[0]?.code, 'LINK_PROTOCOL');
     socket.destroy();
     pair.close();

@@ -7,7 +7,7 @@ import { connectHttp } from '../../src/edge/upstream/http-link.ts';
 import type { LinkRequest, LinkStream } from '../../src/link/link.ts';
 import { lyingWorker } from '../helpers/http-workers.ts';
 import { mutated } from '../helpers/requests.ts';
-import { until } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`seed ${seed} (FUZZ_SEED repeats it)`);

@@ -6,13 +6,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import type { BindAddress } from '../../src/config/config.ts';
 import { Acme, type AcmeOptions, type Pair } from '../../src/edge/acme/acme.ts';
 import type { AcmeSettings } from '../../src/edge/acme/settings.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import type { Owner } from './portico.ts';
+import { until } from './until.ts';
 
 export interface RunningAcme {
   readonly acme: Acme;
@@ -27,7 +27,8 @@ export interface RunningAcme {
   served(host: string): X509Certificate | null;
   /** Resolves when there is a certificate for the host that is no stand-in (and not `other`). */
   issued(host: string, other?: X509Certificate): Promise<X509Certificate>;
-  until<T>(what: string, probe: () => T | null | undefined | false): Promise<T>;
+  /** As the helper of this name, with the log in what it throws. */
+  until: typeof until;
 }
 
 const binds: readonly BindAddress[] = [
@@ -82,16 +83,10 @@ export async function startAcme(
     const found = pairs.find(({ hosts }) => hosts.includes(host));
     return found === undefined ? null : new X509Certificate(found.certPem);
   };
-  const until: RunningAcme['until'] = async (what, probe) => {
-    const deadline = performance.now() + 15_000;
-    for (;;) {
-      const found = probe();
-      if (found !== null && found !== undefined && found !== false) return found;
-      if (performance.now() > deadline)
-        throw new Error(`no ${what} in 15 s; logged:\n${logged.join('\n')}`);
-      await sleep(10);
-    }
-  };
+  const withLog: typeof until = (what, look) =>
+    until(what, look).catch((cause: Error) => {
+      throw new Error(`${cause.message}; logged:\n${logged.join('\n')}`);
+    });
   return {
     acme,
     settings,
@@ -103,12 +98,12 @@ export async function startAcme(
     now,
     served,
     issued: (host, other) =>
-      until(`certificate for ${host}`, () => {
+      withLog(`certificate for ${host}`, () => {
         const certificate = served(host);
         if (certificate === null || certificate.issuer === certificate.subject) return null;
         return certificate.fingerprint256 === other?.fingerprint256 ? null : certificate;
       }),
-    until,
+    until: withLog,
   };
 }
 

@@ -9,6 +9,8 @@ import { askArbiter } from '../../src/arbiter/control/client.ts';
 import type { Reply, Request, Status } from '../../src/arbiter/control/protocol.ts';
 import type { Config } from '../../src/config/config.ts';
 import { testConfig } from './config.ts';
+import { statusOf } from './status.ts';
+import { until } from './until.ts';
 
 /** What the fake edge answers to any request. */
 export interface EdgeView {
@@ -52,7 +54,6 @@ export interface ArbiterOptions {
   readonly waits?: boolean;
 }
 
-const deadlineMs = 20_000;
 export const fakeChild = resolve('test/fixtures/fake-child.mjs');
 
 /** A directory that is gone after the test. */
@@ -90,11 +91,7 @@ export async function startArbiter(
     if (process.env.ARBITER_LOG) t.diagnostic(`it printed:\n${log().slice(-4000)}`);
   });
 
-  const status = async (): Promise<Status> => {
-    const reply = await askArbiter(runtimeDir, { command: 'status' });
-    if (!reply.ok || reply.command !== 'status') throw new Error(JSON.stringify(reply));
-    return reply.status;
-  };
+  const status = () => statusOf(runtimeDir);
   const statusIs: ArbiterProcess['statusIs'] = (what, isRight) =>
     until(what, async () => {
       const now = await status();
@@ -135,17 +132,6 @@ export async function startArbiter(
   };
   if (waits) await arbiter.logged(/Listening at: /);
   return arbiter;
-}
-
-/** Waits until `look` gives something, looking again and again; fails after a deadline. */
-export async function until<T>(what: string, look: () => Promise<T | null> | T | null): Promise<T> {
-  const endMs = Date.now() + deadlineMs;
-  for (;;) {
-    const found = await look();
-    if (found !== null) return found;
-    if (Date.now() > endMs) throw new Error(`${deadlineMs} ms passed waiting for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** Whether the process has ended, be it that nobody has reaped it. */

@@ -4,8 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { repositoryRoot } from './portico.ts';
+import { type Owner, repositoryRoot } from './portico.ts';
 
 export interface Ran {
   /** Exit code, or the name of the signal. */
@@ -47,11 +46,11 @@ export function portico(
   });
 }
 
-/** A new directory with these files in it, which goes with the test. */
-export function directoryOf(t: TestContext, files: Readonly<Record<string, string>>): string {
+/** A new directory with these files in it, which goes with the test or suite. */
+export function directoryOf(t: Owner, files: Readonly<Record<string, string>>): string {
   // macOS: /var is a symbolic link, and the program shows real paths.
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'portico-cli-')));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  t.after(async () => rmSync(dir, { recursive: true, force: true }));
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileSync(join(dir, name), text);

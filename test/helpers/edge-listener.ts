@@ -13,8 +13,7 @@ import type { Failure } from '../../src/errors/failure.ts';
 import type { Exchange, ExchangeHandler, Fields } from '../../src/http/exchange.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { RawClient } from './raw-client.ts';
-
-const DEADLINE_MS = 10_000;
+import { until } from './until.ts';
 
 /** What a handler heard of one exchange. It says consumed() for all content, unless told not to. */
 export class Heard implements ExchangeHandler {
@@ -175,16 +174,6 @@ export function echo(heard: Heard): void {
 export function whenWhole(heard: Heard, act: () => void): void {
   if (heard.trailers !== null) act();
   else heard.onEnd = act;
-}
-
-async function until<T>(what: string, probe: () => T | null | undefined | false): Promise<T> {
-  const deadline = performance.now() + DEADLINE_MS;
-  for (;;) {
-    const value = probe();
-    if (value) return value;
-    if (performance.now() > deadline) throw new Error(`no ${what} in ${DEADLINE_MS} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 interface BoundHandle {

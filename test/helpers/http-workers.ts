@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { WorkerAddress } from '../../src/ipc/messages.ts';
+import { workerAddress } from './worker-address.ts';
 
 let lastId = 0;
 
@@ -18,12 +19,7 @@ export function socketPath(t: TestContext): string {
 }
 
 export function addressOf(path: string, capacity = 100): WorkerAddress {
-  lastId++;
-  const slot = lastId;
-  return {
-    ...{ id: lastId, slot, pid: 20_000 + lastId, app: 'app', protocol: 'http', sockets: [path] },
-    ...{ capacity, leavesWhenIdle: false, retireAfter: 0 },
-  };
+  return workerAddress({ id: ++lastId, protocol: 'http', sockets: [path], capacity });
 }
 
 export interface HttpWorker {

@@ -9,19 +9,7 @@ import type { Exchange, ExchangeHandler, Fields, Handle } from '../../src/http/e
 import { connectLink } from '../../src/link/edge-end.ts';
 import type { Link, LinkObserver, LinkRequest, LinkStream } from '../../src/link/link.ts';
 import { acceptLink, type WorkerLink } from '../../src/link/worker-end.ts';
-
-/** Resolves when `holds()` does; looks once a turn of the event loop, so no state is slept over. */
-export async function until(
-  holds: () => boolean,
-  what: string,
-  deadlineMs = 10_000,
-): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`waited ${deadlineMs} ms in vain until ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
+import { until } from './until.ts';
 
 export function linkRequest(
   request: Partial<LinkRequest['request']> = {},
@@ -186,7 +174,7 @@ export class LinkPair {
 
   async up(): Promise<this> {
     await this.connect();
-    await until(() => this.edge.isUp && this.worker !== null, 'the link is up');
+    await until('the link is up', () => this.edge.isUp && this.worker !== null);
     return this;
   }
 
@@ -205,7 +193,7 @@ export class LinkPair {
 
   /** The n-th exchange, when it has come. */
   async handling(index: number): Promise<Handling> {
-    await until(() => this.handlings.length > index, `request ${index} reaches the handler`);
+    await until(`request ${index} reaches the handler`, () => this.handlings.length > index);
     return this.handlings[index]!;
   }
 

@@ -10,6 +10,7 @@ import type { Failure } from '../../src/errors/failure.ts';
 import type { Exchange, ExchangeHandler, Fields } from '../../src/http/exchange.ts';
 import type { WorkerAddress } from '../../src/ipc/messages.ts';
 import { acceptLink, type WorkerLink } from '../../src/link/worker-end.ts';
+import { workerAddress } from './worker-address.ts';
 
 /** A request that came to a worker. Content is taken as it comes, unless told not to. */
 export class Taken implements ExchangeHandler {
@@ -88,17 +89,7 @@ export function workerFactory(
     const paths = Array.from({ length: sockets }, (_, index) => join(dir, `${id}-${index}.sock`));
     const open = new Set<Socket>();
     const worker: LinkWorker = {
-      address: {
-        id,
-        slot: id,
-        pid: 10_000 + id,
-        app: 'app',
-        protocol: 'link',
-        sockets: paths,
-        capacity,
-        leavesWhenIdle: false,
-        retireAfter: 0,
-      },
+      address: workerAddress({ id, sockets: paths, capacity }),
       taken: [],
       links: new Set(),
       die: () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { makePair } from './certificates.ts';
 import { type Owner, repositoryRoot } from './portico.ts';
 import { accepts, freePort } from './ports.ts';
+import { until } from './until.ts';
 
 /** Its ports on 127.0.0.1. */
 export interface NginxPorts {
@@ -30,7 +31,7 @@ export async function startNginx(t: Owner, staticDir: string): Promise<NginxPort
     const socket = join(dir, `worker-${slot}.sock`);
     const serve = join(repositoryRoot, 'test/fixtures/parity/serve.mjs');
     children.push(spawn(process.execPath, [serve, socket], { stdio: 'inherit' }));
-    await until(() => existsSync(socket), `the app on ${socket}`);
+    await until(`the app on ${socket}`, () => existsSync(socket));
   }
   const port = await freePort();
   const tlsPort = await freePort();
@@ -51,15 +52,6 @@ export async function startNginx(t: Owner, staticDir: string): Promise<NginxPort
   children.push(
     spawn('nginx', ['-p', dir, '-c', conf], { stdio: ['ignore', 'ignore', 'inherit'], env }),
   );
-  await until(() => accepts(port), `nginx on port ${port}`);
+  await until(`nginx on port ${port}`, () => accepts(port));
   return { port, tlsPort, h2c };
-}
-
-/** Waits for a state, for at most 15 s. */
-async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 15_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`waited 15 s for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

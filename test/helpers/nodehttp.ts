@@ -13,6 +13,7 @@ import {
 } from '../../src/nodehttp/adapter.ts';
 import { type FakeExchange, fakeExchange } from './exchange.ts';
 import { type DifferenceId, differences } from './nodehttp-differences.ts';
+import { until } from './until.ts';
 
 export interface CaseRequest {
   readonly method?: string;
@@ -170,15 +171,6 @@ export const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** Resolves when `isSo` holds; rejects when it does not in time. */
-async function until(isSo: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
 // ── node:http over a socket ──
 
 function overSocket(spec: Case): Run {
@@ -199,7 +191,7 @@ function overSocket(spec: Case): Run {
     await new Promise<void>((resolve) => {
       request = ask(spec.request ?? {}, port, agent, seen, resolve);
     });
-    await until(() => response()?.closed ?? true, 'the response to close');
+    await until('the response to close', () => response()?.closed ?? true);
     await turns(20);
   };
   return {
@@ -320,7 +312,7 @@ function overExchange(spec: Case): Run {
   );
   const run = async (): Promise<void> => {
     const answer = await exchange.over;
-    await until(() => response()?.closed ?? true, 'the response to close');
+    await until('the response to close', () => response()?.closed ?? true);
     await turns(20);
     assert.deepEqual(exchange.violations, []);
     seen.informed = answer.informed.map((head) => [head.status, head.fields]);

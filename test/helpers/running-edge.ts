@@ -4,7 +4,6 @@ import * as net from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
 import { Edge } from '../../src/edge/edge.ts';
-import { failure } from '../../src/errors/failure.ts';
 import type { TlsFiles } from '../../src/ipc/messages.ts';
 import type { MadePair } from './certificates.ts';
 import { noTlsFiles } from './config.ts';
@@ -51,7 +50,7 @@ export async function runEdge(
   t.after(async () => {
     for (const client of clients) client.leave();
     await edge.drain(0);
-    edge.pool.destroy(failure('SHUTTING_DOWN'));
+    for (const { id } of edge.status().workers) edge.gone(id);
   });
   const connect = (): RawClient => {
     const client = new RawClient(port);
@@ -89,18 +88,4 @@ export function boundHandle(): { handle: BoundHandle; port: number } {
   const name: { port?: number } = {};
   handle.getsockname(name);
   return { handle, port: name.port! };
-}
-
-/** Looks at `probe` until it returns something other than null, undefined or false. */
-export async function until<T>(
-  what: string,
-  probe: () => T | null | undefined | false,
-): Promise<T> {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    const value = probe();
-    if (value) return value;
-    if (performance.now() > deadline) throw new Error(`no ${what} in 10 s`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }

@@ -2,8 +2,8 @@
 
 import { once } from 'node:events';
 import { type RawData, WebSocket } from 'ws';
-import { askArbiter } from '../../src/arbiter/control/client.ts';
 import type { EdgeStatus } from '../../src/ipc/messages.ts';
+import { statusOf } from './status.ts';
 
 /** Messages as they come: none is missed between two waits. */
 export class Messages {
@@ -57,9 +57,7 @@ export function upgradeHead(path: string, fields = ''): string {
 
 /** What the first edge says of itself. */
 export async function edgeStatus(runtimeDir: string): Promise<EdgeStatus> {
-  const answer = await askArbiter(runtimeDir, { command: 'status' });
-  if (!answer.ok || answer.command !== 'status') throw new Error(JSON.stringify(answer));
-  return answer.status.edges[0]!.status!;
+  return (await statusOf(runtimeDir)).edges[0]!.status!;
 }
 
 export async function openUpgrades(runtimeDir: string): Promise<number> {

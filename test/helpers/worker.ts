@@ -321,23 +321,6 @@ export function open(
   };
 }
 
-/** Asks until the answer satisfies; rejects when it does not in time. */
-export async function until<T>(
-  look: () => Promise<T>,
-  holds: (value: T) => boolean,
-  what: string,
-): Promise<T> {
-  const end = performance.now() + deadlineMs;
-  for (;;) {
-    const value = await look();
-    if (holds(value)) return value;
-    if (performance.now() > end) {
-      throw new Error(`waited ${deadlineMs} ms for ${what}; last: ${JSON.stringify(value)}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 const someClient: ClientFacts = {
   address: '203.0.113.9',
   port: 50_000,

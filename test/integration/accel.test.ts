@@ -9,7 +9,8 @@ import type { Config } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
 import type { Fields } from '../../src/http/exchange.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 /** An edge with the internal mount /protected and an app that answers as the test says. */
 async function start(
@@ -31,7 +32,7 @@ async function start(
     ...changes,
   });
   const worker = await workerFactory(t)((taken) => serve(taken, dir));
-  running.edge.pool.admit(worker.address);
+  running.edge.pools.admit(worker.address);
   const get = (more = '', method = 'GET') =>
     running.ask(`${method} /download`, `${more}\r\n`).response(method);
   return { ...running, dir, base, worker, get };

@@ -11,8 +11,7 @@ import { pathToFileURL } from 'node:url';
 import { createAccessLog } from '../../src/edge/access-log/access-log.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { settled } from '../helpers/settled.ts';
-
-const DEADLINE_MS = 10_000;
+import { until } from '../helpers/until.ts';
 
 function tempDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'portico-'));
@@ -26,14 +25,6 @@ function collect(into: string[]): Log {
   };
   const levels = { trace: line, debug: line, info: line, warning: line, error: line };
   return { ...levels, critical: line, reopen: () => {} };
-}
-
-async function until(what: string, probe: () => boolean): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!probe()) {
-    assert.ok(performance.now() < deadline, `no ${what} in ${DEADLINE_MS} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 test('lines show in the file without more traffic, and all of them after flush()', async (t) => {

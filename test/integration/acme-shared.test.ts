@@ -18,6 +18,7 @@ import { type Asked, json, problem, startFront } from '../helpers/ca-front.ts';
 import { needs } from '../helpers/need.ts';
 import { startPebble } from '../helpers/pebble.ts';
 import type { Owner } from '../helpers/portico.ts';
+import { until } from '../helpers/until.ts';
 
 const pebbleIsThere = needs('pebble', 'pebble-challtestsrv');
 
@@ -40,14 +41,6 @@ function startInstance(t: Owner, settings: RunningAcme['settings']): Instance {
     for (const line of lines) said.push(JSON.parse(line));
   });
   return { child, said };
-}
-
-async function until(what: string, probe: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!probe()) {
-    if (performance.now() > deadline) throw new Error(`no ${what} in 20 s`);
-    await sleep(10);
-  }
 }
 
 const orders = (asked: readonly Asked[]) =>

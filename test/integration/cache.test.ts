@@ -12,7 +12,8 @@ import { failure } from '../../src/errors/failure.ts';
 import type { Fields } from '../../src/http/exchange.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import type { RawResponse } from '../helpers/raw-client.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 /** An edge with a cache and one worker, whose answers `serve` gives. */
 async function start(
@@ -24,7 +25,7 @@ async function start(
   const makeWorker = workerFactory(t);
   const addWorker = async () => {
     const worker = await makeWorker((taken) => serve(taken, worker.taken.length));
-    running.edge.pool.admit(worker.address);
+    running.edge.pools.admit(worker.address);
     return worker;
   };
   const worker = await addWorker();
@@ -252,7 +253,7 @@ test('stale-while-revalidate: answered at once, refreshed behind', async (t) => 
   const second = await get();
   assert.equal(second.body, 'old');
   assert.equal(statusOf(second), 'portico; hit; ttl=-10; detail=revalidating');
-  const taken = await until<Taken>('refresh', () => refreshing);
+  const taken = await until('refresh', () => refreshing as Taken | null);
   assert.equal((await get()).body, 'old');
   assert.equal(worker.taken.length, 2);
   taken.reply('new', ['Cache-Control', 'max-age=60']);
@@ -277,22 +278,23 @@ test('stale-if-error: a worker that dies, and an error of the app, leave the sto
   const detail = 'ttl=-10; detail=stale-if-error';
   assert.equal(statusOf(onError), `portico; fwd=stale; fwd-status=503; ${detail}`);
   const dying = await addWorker();
-  edge.pool.withdraw(worker.address.id);
+  edge.withdraw(worker.address.id, () => {});
   const onDeath = get();
   await until('request', () => dying.taken.length === 1);
-  edge.pool.gone(dying.address.id);
+  edge.gone(dying.address.id);
   // The request is idempotent, so it waits for another worker first.
   const another = await addWorker();
   await until('request', () => another.taken.length === 1);
   another.die();
-  edge.pool.gone(another.address.id);
-  for (let last = await addWorker(); ; last = await addWorker()) {
-    const done = await Promise.race([
-      onDeath.then(() => true),
-      until('request', () => last.taken.length === 1).then(() => false),
-    ]);
-    if (done) break;
-    edge.pool.gone(last.address.id);
+  edge.gone(another.address.id);
+  let isAnswered = false;
+  void onDeath.then(() => {
+    isAnswered = true;
+  });
+  while (!isAnswered) {
+    const last = await addWorker();
+    await until('request or answer', () => isAnswered || last.taken.length === 1);
+    edge.gone(last.address.id);
   }
   const answer = await onDeath;
   assert.deepEqual([answer.status, answer.body], [200, 'old']);

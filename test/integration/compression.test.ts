@@ -16,7 +16,8 @@ import { failure } from '../../src/errors/failure.ts';
 import type { Fields } from '../../src/http/exchange.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import { randomFrom, seed } from '../helpers/random.ts';
-import { type RunningEdge, runEdge, until } from '../helpers/running-edge.ts';
+import { type RunningEdge, runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const run = promisify(execFile);
 const plain = ['Content-Type', 'text/plain'];
@@ -28,7 +29,7 @@ async function edgeWith(
   changes: Partial<Config> = {},
 ): Promise<RunningEdge> {
   const running = await runEdge(t, changes);
-  running.edge.pool.admit((await workerFactory(t)(serve)).address);
+  running.edge.pools.admit((await workerFactory(t)(serve)).address);
   return running;
 }
 

@@ -9,7 +9,9 @@ import { type TestContext, test } from 'node:test';
 import { staticMount } from '../../src/config/static-mounts.ts';
 import { failure } from '../../src/errors/failure.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
+import { workerAddress } from '../helpers/worker-address.ts';
 
 const echo = (taken: Taken): void => taken.echo();
 const ignore = (): void => {};
@@ -17,7 +19,7 @@ const ignore = (): void => {};
 test('a request goes through edge and link to a worker and its answer comes back', async (t) => {
   const { edge, ask } = await runEdge(t);
   const worker = await workerFactory(t)(echo);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = ask(
     'POST /hello?a=b',
     'Content-Length: 5\r\nConnection: x-drop\r\nX-Drop: 1\r\n\r\nworld',
@@ -35,7 +37,7 @@ test('a request goes through edge and link to a worker and its answer comes back
 test('the request id and the client are taken from a trusted proxy only', async (t) => {
   const { edge, configure, connect } = await runEdge(t, { forwardedAllowIps: [] });
   const worker = await workerFactory(t)(echo);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const request =
     'GET / HTTP/1.1\r\nHost: test\r\nX-Request-Id: abc-1\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n';
   const client = connect();
@@ -51,7 +53,7 @@ test('the request id and the client are taken from a trusted proxy only', async 
 test('a reload changes what the next request on an open connection meets', async (t) => {
   const { edge, configure, connect } = await runEdge(t);
   const worker = await workerFactory(t)(echo);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   assert.equal(
     (await client.send('GET /LICENSE HTTP/1.1\r\nHost: a\r\n\r\n').response()).body,
@@ -95,7 +97,7 @@ test('the access log names the worker, and a reload moves it', async (t) => {
     accessLogformat: 'json',
   });
   const worker = await workerFactory(t)(echo);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   await client.send('GET /one HTTP/1.1\r\nHost: a\r\n\r\n').response();
   configure({ accessLogfile: second });
@@ -113,19 +115,19 @@ test('the access log names the worker, and a reload moves it', async (t) => {
 test('requests wait for the first worker, and the queue refuses with Retry-After', async (t) => {
   const { edge, ask } = await runEdge(t, { queueSize: 1 });
   const waiting = ask('GET /waits', '\r\n');
-  await until('queued request', () => edge.pool.queued === 1);
+  await until('queued request', () => edge.pools.queued === 1);
   const refused = await ask('GET /refused', '\r\n').response();
   assert.equal(refused.status, 503);
   assert.match(refused.fields.get('retry-after') ?? '', /^\d+$/);
   const worker = await workerFactory(t)(echo);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   assert.equal((await waiting.response()).body, 'GET /waits ');
 });
 
 test('requests that wait are answered with 503 before a drain ends, and once no worker is left', async (t) => {
   const slow = await runEdge(t);
   const late = slow.ask('GET /late', '\r\n');
-  await until('queued request', () => slow.edge.pool.queued === 1);
+  await until('queued request', () => slow.edge.pools.queued === 1);
   await slow.edge.drain(300);
   const answer = await late.response();
   assert.equal(answer.status, 503);
@@ -134,8 +136,8 @@ test('requests that wait are answered with 503 before a drain ends, and once no 
   const { edge, ask, connect } = await runEdge(t);
   const client = connect();
   const waiting = client.send('GET /a HTTP/1.1\r\nHost: a\r\n\r\n').response();
-  await until('queued request', () => edge.pool.queued === 1);
-  edge.pool.refuse(failure('SHUTTING_DOWN', 'no worker is left'));
+  await until('queued request', () => edge.pools.queued === 1);
+  edge.pools.refuse(failure('SHUTTING_DOWN', 'no worker is left'));
   assert.equal((await waiting).status, 503);
   assert.equal((await ask('GET /next', '\r\n').response()).status, 503);
 });
@@ -151,7 +153,7 @@ test('the wait for a worker ends with 503, and is told in the log', async (t) =>
 test('an app that never answers is given up with 504, and hears of it', async (t) => {
   const { edge, ask, logged } = await runEdge(t, { responseTimeoutMs: 50 });
   const worker = await workerFactory(t)(ignore);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   assert.equal((await ask('GET /', '\r\n').response()).status, 504);
   await until('cancel', () => worker.taken[0]?.closed);
   assert.ok(logged.some((text) => /^warning .*RESPONSE_TIMEOUT.*worker 1/.test(text)));
@@ -160,13 +162,13 @@ test('an app that never answers is given up with 504, and hears of it', async (t
 test('a client that leaves is heard of by the app, and waits no more', async (t) => {
   const { edge, ask } = await runEdge(t);
   const worker = await workerFactory(t)(ignore, { capacity: 1 });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const first = ask('GET /first', '\r\n');
   await until('request', () => worker.taken.length === 1);
   const second = ask('GET /second', '\r\n');
-  await until('queued request', () => edge.pool.queued === 1);
+  await until('queued request', () => edge.pools.queued === 1);
   second.reset();
-  await until('empty queue', () => edge.pool.queued === 0);
+  await until('empty queue', () => edge.pools.queued === 0);
   first.reset();
   await until('close in the app', () => worker.taken[0]?.closed);
   await until('free place', () => edge.status().workers[0]?.inFlight === 0);
@@ -177,13 +179,13 @@ test('withdraw: nothing more is sent, what is in flight finishes, then the link 
   const { edge, ask } = await runEdge(t);
   const make = workerFactory(t);
   const old = await make(ignore);
-  edge.pool.admit(old.address);
+  edge.pools.admit(old.address);
   const slow = ask('GET /slow', '\r\n');
   await until('request', () => old.taken.length === 1);
   const fresh = await make(echo);
-  edge.pool.admit(fresh.address);
+  edge.pools.admit(fresh.address);
   await until('link', () => fresh.links.size === 1);
-  edge.pool.withdraw(old.address.id);
+  edge.withdraw(old.address.id, () => {});
   for (let count = 0; count < 5; count++)
     assert.equal((await ask('GET /', '\r\n').response()).fields.get('x-worker'), '2');
   assert.equal(old.links.size, 1);
@@ -197,13 +199,13 @@ test('a worker killed under GET load: each request is answered by another', asyn
   const { edge, ask } = await runEdge(t);
   const make = workerFactory(t);
   const doomed = await make(ignore);
-  edge.pool.admit(doomed.address);
+  edge.pools.admit(doomed.address);
   const clients = Array.from({ length: 20 }, (_, index) => ask(`GET /${index}`, '\r\n'));
   await until('requests', () => doomed.taken.length === 20);
   doomed.die();
-  edge.pool.gone(doomed.address.id);
+  edge.gone(doomed.address.id);
   const next = await make(echo);
-  edge.pool.admit(next.address);
+  edge.pools.admit(next.address);
   const bodies = await Promise.all(clients.map(async (client) => (await client.response()).body));
   assert.deepEqual(
     bodies,
@@ -216,10 +218,10 @@ test('a POST whose worker dies is answered with 502, the reason in the log', asy
   const make = workerFactory(t);
   const doomed = await make(ignore);
   const other = await make(echo);
-  edge.pool.admit(doomed.address);
+  edge.pools.admit(doomed.address);
   const client = ask('POST /pay', 'Content-Length: 3\r\n\r\nabc');
   await until('request', () => doomed.taken[0]?.complete);
-  edge.pool.admit(other.address);
+  edge.pools.admit(other.address);
   doomed.die();
   const response = await client.response();
   assert.equal(response.status, 502);
@@ -233,27 +235,17 @@ test('a POST that never reached its worker goes to another', async (t) => {
   const make = workerFactory(t);
   // A worker whose socket is full: the edge's bytes never leave its process.
   const stuck = await stuckWorker(t);
-  edge.pool.admit({
-    id: 77,
-    slot: 7,
-    pid: 1,
-    app: 'app',
-    protocol: 'link',
-    sockets: [stuck.path],
-    capacity: 1,
-    leavesWhenIdle: false,
-    retireAfter: 0,
-  });
+  edge.pools.admit(workerAddress({ id: 77, sockets: [stuck.path], capacity: 1 }));
   await until('link to the stuck worker', () => edge.status().workers.some((it) => it.id === 77));
   const other = await make(echo, { capacity: 1 });
   const client = ask('POST /order', 'Content-Length: 4\r\n\r\nmilk');
   await until(
     'request in flight',
-    () => edge.status().workers[0]?.inFlight === 1 || edge.pool.queued === 1,
+    () => edge.status().workers[0]?.inFlight === 1 || edge.pools.queued === 1,
   );
-  edge.pool.admit(other.address);
+  edge.pools.admit(other.address);
   stuck.die();
-  edge.pool.gone(77);
+  edge.gone(77);
   const response = await client.response();
   assert.equal(response.status, 200);
   assert.equal(response.body, 'POST /order milk');
@@ -267,7 +259,7 @@ test('a worker that dies in the middle of its answer cuts it visibly', async (t)
     taken.exchange.respond(200, '', []);
     taken.exchange.write(Buffer.from('half an ans'));
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = ask('GET /', '\r\n');
   await client.take('half an ans');
   worker.die();
@@ -278,28 +270,18 @@ test('a worker that dies in the middle of its answer cuts it visibly', async (t)
 test('a worker that speaks nonsense is cut off, and its request goes to another', async (t) => {
   const { edge, ask, logged } = await runEdge(t);
   const nonsense = await nonsenseWorker(t);
-  edge.pool.admit({
-    id: 66,
-    slot: 6,
-    pid: 1,
-    app: 'app',
-    protocol: 'link',
-    sockets: [nonsense.path],
-    capacity: 10,
-    leavesWhenIdle: false,
-    retireAfter: 0,
-  });
+  edge.pools.admit(workerAddress({ id: 66, sockets: [nonsense.path] }));
   const client = ask('GET /', '\r\n');
   const other = await workerFactory(t)(echo);
   await until('warning', () => logged.find((text) => text.includes('link to a worker broken')));
-  edge.pool.admit(other.address);
+  edge.pools.admit(other.address);
   assert.equal((await client.response()).body, 'GET / ');
 });
 
 test('sync: a slow upload holds no worker', async (t) => {
   const { edge, ask } = await runEdge(t, { workerClass: 'sync' });
   const worker = await workerFactory(t)(echo, { capacity: 1 });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const slow = ask('POST /slow', 'Content-Length: 10\r\n\r\nhalf ');
   for (let count = 0; count < 3; count++)
     assert.equal((await ask('GET /quick', '\r\n').response()).body, 'GET /quick ');
@@ -311,7 +293,7 @@ test('sync: a slow upload holds no worker', async (t) => {
 test('sync: a large upload goes through a file that is gone at once', async (t) => {
   const { edge, ask } = await runEdge(t, { workerClass: 'sync' });
   const worker = await workerFactory(t)(echo, { capacity: 1 });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const body = 'x'.repeat(3_000_000);
   const client = ask(
     'PUT /large',
@@ -344,13 +326,13 @@ test('a slow reader does not hold more of the response than the windows', async 
     taken.onDrain = more;
     more();
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   client.socket.pause();
   client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   await until('backpressure', () => full);
   const other = await workerFactory(t)(echo);
-  edge.pool.admit(other.address);
+  edge.pools.admit(other.address);
   assert.ok(given < 8_000_000, `${given} bytes`);
   client.reset();
   await until('cancel', () => worker.taken[0]?.closed);

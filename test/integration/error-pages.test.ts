@@ -19,7 +19,7 @@ const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8
 async function failing(t: TestContext, changes: Partial<Config> = {}) {
   const edge = await runEdge(t, changes);
   const worker = await workerFactory(t)((taken) => taken.exchange.fail(failure('WORKER_RESET')));
-  edge.edge.pool.admit(worker.address);
+  edge.edge.pools.admit(worker.address);
   const get = (accept: string, more = '') =>
     edge.ask('GET /', `${accept === '' ? '' : `Accept: ${accept}\r\n`}${more}\r\n`).response();
   return { ...edge, get };
@@ -126,7 +126,7 @@ test('interceptErrors puts a page in place of what the app says, for browsers', 
     exchange.write(Buffer.from('app'));
     exchange.end([]);
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const get = (target: string, accept: string, method = 'GET') =>
     ask(`${method} ${target}`, `Accept: ${accept}\r\n\r\n`).response(method);
   const page = await get('/missing', browser);
@@ -156,7 +156,7 @@ test('with a cache, a page that names its request is for that request alone', as
     exchange.write(Buffer.from('app'));
     exchange.end([]);
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const get = (accept: string) => ask('GET /', `Accept: ${accept}\r\n\r\n`).response();
   for (const accept of [browser, 'application/json', browser, 'application/json']) {
     const answer = await get(accept);

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { workerFactory } from '../helpers/link-workers.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 test('an edge without workers lives, and is not ready', async (t) => {
   const { ask } = await runEdge(t);
@@ -27,22 +28,22 @@ test('it is ready with as many workers as are wanted, also when all are busy', a
       if ((await says()) === wanted) return;
     assert.fail(`never ${wanted}`);
   };
-  edge.pool.admit(first.address);
+  edge.pools.admit(first.address);
   await saysAtLast('not ready: 1 of 2 workers\n');
-  edge.pool.admit(second.address);
+  edge.pools.admit(second.address);
   await saysAtLast('ready\n');
   ask('GET /one', '\r\n');
   ask('GET /two', '\r\n');
   await until('both busy', () => first.taken.length + second.taken.length === 2);
   assert.equal(await says(), 'ready\n');
-  edge.pool.withdraw(second.address.id);
+  edge.withdraw(second.address.id, () => {});
   assert.equal(await says(), 'not ready: 1 of 2 workers\n');
 });
 
 test('once a stop has begun it is not ready', async (t) => {
   const { edge, connect, ask } = await runEdge(t);
   const worker = await workerFactory(t)(() => {});
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const waiting = ask('GET /slow', '\r\n');
   await until('the request is with the worker', () => worker.taken.length === 1);
   // On its way when the stop begins: its answer is the connection's last.
@@ -62,7 +63,7 @@ test('once a stop has begun it is not ready', async (t) => {
 test('other methods are refused, and other paths and HEAD go where they should', async (t) => {
   const { edge, ask } = await runEdge(t);
   const worker = await workerFactory(t)((taken) => taken.echo());
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const posted = await ask('POST /-/healthz', 'Content-Length: 0\r\n\r\n').response();
   assert.equal(posted.status, 405);
   assert.equal(posted.fields.get('allow'), 'GET, HEAD');
@@ -73,6 +74,6 @@ test('other methods are refused, and other paths and HEAD go where they should',
 test('without health endpoints the paths are the app’s', async (t) => {
   const { edge, ask } = await runEdge(t, { healthEndpoints: false });
   const worker = await workerFactory(t)((taken) => taken.echo());
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   assert.equal((await ask('GET /-/healthz', '\r\n').response()).body.trim(), 'GET /-/healthz');
 });

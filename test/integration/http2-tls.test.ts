@@ -12,7 +12,8 @@ import type { Config } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
 import { type MadePair, makePair } from '../helpers/certificates.ts';
 import { answerOf, ask, frame, PING, PREFACE, SETTINGS } from '../helpers/http2-client.ts';
-import { type RunningEdge, runEdge, until } from '../helpers/running-edge.ts';
+import { type RunningEdge, runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const LARGE = 8 * 1024 * 1024;
 

@@ -8,7 +8,8 @@ import type { Handle } from '../../src/http/exchange.ts';
 import { encodePreface, isLinkPreface } from '../../src/link/preface.ts';
 import * as wire from '../../src/link/protocol.ts';
 import { acceptLink } from '../../src/link/worker-end.ts';
-import { Hearing, LinkPair, linkRequest, type PairOptions, until } from '../helpers/link-pair.ts';
+import { Hearing, LinkPair, linkRequest, type PairOptions } from '../helpers/link-pair.ts';
+import { until } from '../helpers/until.ts';
 
 let pair: LinkPair;
 const extra: (Server | Socket)[] = [];
@@ -43,7 +44,7 @@ test('requests that were opened before the link is up are sent when it is', asyn
   const heard = pair.open(linkRequest({ method: 'POST', target: '/early' }, { bodyLength: 5 }));
   heard.stream.write(Buffer.from('hello'));
   heard.stream.end([]);
-  await until(() => heard.ends === 1, 'it is answered');
+  await until('it is answered', () => heard.ends === 1);
   assert.equal(heard.body, '/early');
   assert.equal(pair.ups, 1);
 });
@@ -59,7 +60,7 @@ test('no worker there: streams hear that nothing was reached, and onDown comes o
     onDown: (reason) => order.push(`down ${reason?.code} ${hearing.ends}`),
   });
   hearing.stream = link.open(linkRequest(), hearing);
-  await until(() => order.length > 0, 'the link is down');
+  await until('the link is down', () => order.length > 0);
   assert.deepEqual(order, ['down WORKER_DIED 1']);
   assert.equal(hearing.failure?.code, 'WORKER_DIED');
   assert.equal(hearing.reached, false);
@@ -67,7 +68,7 @@ test('no worker there: streams hear that nothing was reached, and onDown comes o
   const late = new Hearing();
   late.stream = link.open(linkRequest(), late);
   assert.equal(late.ends, 0, 'not while open() runs');
-  await until(() => late.ends === 1, 'a stream of a dead link fails');
+  await until('a stream of a dead link fails', () => late.ends === 1);
   assert.equal(late.reached, false);
   assert.deepEqual(order.length, 1);
 });
@@ -77,7 +78,7 @@ test('when the worker dies, what was sent was reached and what was still gathere
   const sent = pair.open();
   const handling = await pair.handling(0);
   handling.exchange.respond(200, '', []);
-  await until(() => sent.status === 200, 'the head is there');
+  await until('the head is there', () => sent.status === 200);
   const gathered = pair.open();
   pair.edge.destroy(failure('WORKER_DIED', 'killed'));
   assert.equal(sent.failure?.code, 'WORKER_DIED');
@@ -89,7 +90,7 @@ test('when the worker dies, what was sent was reached and what was still gathere
     pair.downs.map((reason) => reason?.code),
     ['WORKER_DIED'],
   );
-  await until(() => handling.closes === 1, 'the handler hears that the edge is gone');
+  await until('the handler hears that the edge is gone', () => handling.closes === 1);
   assert.equal(handling.outcome?.code, 'CLIENT_LEFT');
   assert.equal(pair.closes.length, 1);
 });
@@ -100,9 +101,9 @@ test('a worker that ends mid-answer is heard by each stream once, then by onDown
   const last = await pair.handling(19);
   last.exchange.respond(200, '', []);
   last.exchange.write(Buffer.from('part'));
-  await until(() => heard[19]!.body === 'part', 'a part is there');
+  await until('a part is there', () => heard[19]!.body === 'part');
   pair.workerSocket?.destroy();
-  await until(() => pair.downs.length > 0, 'the link is down');
+  await until('the link is down', () => pair.downs.length > 0);
   for (const one of heard) {
     assert.equal(one.ends, 1);
     assert.equal(one.failure?.code, 'WORKER_DIED');
@@ -118,7 +119,7 @@ test('an answer before the content is in ends the stream for both', async () => 
   const handling = await pair.handling(0);
   handling.exchange.respond(413, '', []);
   handling.exchange.end([]);
-  await until(() => heard.ends === 1 && handling.closes === 1, 'both hear the end');
+  await until('both hear the end', () => heard.ends === 1 && handling.closes === 1);
   assert.equal(handling.outcome, null);
   heard.stream.write(Buffer.alloc(10));
   heard.stream.end([]);
@@ -127,7 +128,7 @@ test('an answer before the content is in ends the stream for both', async () => 
   const next = pair.open();
   (await pair.handling(1)).exchange.respond(204, '', []);
   pair.handlings[1]?.exchange.end([]);
-  await until(() => next.ends === 1, 'the link still works');
+  await until('the link still works', () => next.ends === 1);
   assert.equal(handling.requestTrailers, null);
   assert.deepEqual(pair.warnings, []);
 });
@@ -145,8 +146,8 @@ test('the end is heard after end() or fail() has returned, however large the bat
   failing?.exchange.fail(failure('WORKER_RESET', 'd'.repeat(250)));
   assert.equal(whole?.closes, 0);
   assert.equal(failing?.closes, 0);
-  await until(() => heard.every((one) => one.ends === 1), 'the edge hears both');
-  await until(() => whole?.closes === 1 && failing?.closes === 1, 'both hear their end');
+  await until('the edge hears both', () => heard.every((one) => one.ends === 1));
+  await until('both hear their end', () => whole?.closes === 1 && failing?.closes === 1);
   assert.equal(whole?.outcome, null);
   assert.equal(failing?.outcome?.code, 'WORKER_RESET');
 });
@@ -159,7 +160,7 @@ test('the end of a response of any size is heard with nothing after it', async (
     handling.exchange.respond(200, '', []);
     handling.exchange.write(Buffer.alloc(bytes));
     handling.exchange.end([]);
-    await until(() => heard.ends === 1 && handling.closes === 1, `${bytes} bytes are through`);
+    await until(`${bytes} bytes are through`, () => heard.ends === 1 && handling.closes === 1);
   }
 });
 
@@ -168,7 +169,7 @@ test('after its end an exchange takes every call and does nothing', async () => 
   const heard = pair.open();
   const { exchange } = await pair.handling(0);
   heard.stream.cancel();
-  await until(() => pair.handlings[0]?.closes === 1, 'the handler hears the end');
+  await until('the handler hears the end', () => pair.handlings[0]?.closes === 1);
   exchange.inform(103, []);
   exchange.respond(200, '', []);
   assert.equal(exchange.write(Buffer.from('x')), true);
@@ -183,9 +184,9 @@ test('attach() after the client left hears so at once', async () => {
   await up({ handle: (exchange) => exchanges.push(exchange) });
   const heard = pair.open(linkRequest({ method: 'POST' }, { bodyLength: 'unknown' }));
   heard.stream.write(Buffer.from('early'));
-  await until(() => exchanges.length === 1, 'the request is there');
+  await until('the request is there', () => exchanges.length === 1);
   heard.stream.cancel();
-  await until(() => pair.worker?.inFlight === 0, 'the worker knows');
+  await until('the worker knows', () => pair.worker?.inFlight === 0);
   const handling = pair.attach(exchanges[0]!);
   assert.equal(handling.closes, 1);
   assert.equal(handling.outcome?.code, 'CLIENT_LEFT');
@@ -200,7 +201,7 @@ test('content that comes before attach() is kept for it', async () => {
   heard.stream.write(Buffer.from('bird'));
   heard.stream.end(['T', 'v']);
   const after = pair.open();
-  await until(() => exchanges.length === 2, 'all frames have come');
+  await until('all frames have come', () => exchanges.length === 2);
   after.stream.cancel();
   const handling = pair.attach(exchanges[0]!);
   assert.equal(handling.body, 'early bird');
@@ -219,7 +220,7 @@ test('a client that waits for 100 (Continue) is asked when the handler wants con
   second.exchange.respond(417, '', []);
   second.exchange.consumed(0);
   second.exchange.end([]);
-  await until(() => refusing.ends === 1, 'the refusal is there');
+  await until('the refusal is there', () => refusing.ends === 1);
   assert.deepEqual(wanting.informs, [[100, []]]);
   assert.deepEqual(refusing.informs, []);
 });
@@ -231,7 +232,7 @@ test('more informational heads than the protocol allows are dropped, not sent', 
   for (let count = 0; count < 2 * wire.INFORMS_MAX; count++) exchange.inform(103, []);
   exchange.respond(200, '', []);
   exchange.end([]);
-  await until(() => heard.ends === 1, 'it is answered');
+  await until('it is answered', () => heard.ends === 1);
   assert.equal(heard.informs.length, wire.INFORMS_MAX);
 });
 
@@ -242,7 +243,7 @@ test('content that disagrees with its length is a fault of the edge', async () =
   short.stream.end([]);
   const long = pair.open(linkRequest({ method: 'POST' }, { bodyLength: 10 }));
   long.stream.write(Buffer.alloc(11));
-  await until(() => short.ends === 1 && long.ends === 1, 'both fail');
+  await until('both fail', () => short.ends === 1 && long.ends === 1);
   assert.equal(short.failure?.code, 'EDGE_FAULT');
   assert.equal(long.failure?.code, 'EDGE_FAULT');
   assert.equal(pair.handlings[0]?.requestTrailers, null);
@@ -263,7 +264,7 @@ test('a response head that can not be sent fails the exchange, not the link', as
   pair.handlings[1]?.exchange.respond(42, '', []);
   pair.handlings[2]?.exchange.respond(200, '', []);
   pair.handlings[2]?.exchange.end(['A', huge]);
-  await until(() => large.ends + wrong.ends + trailing.ends === 3, 'all fail');
+  await until('all fail', () => large.ends + wrong.ends + trailing.ends === 3);
   for (const one of [large, wrong, trailing]) assert.equal(one.failure?.code, 'RESPONSE_INVALID');
   assert.deepEqual(pair.downs, []);
 });
@@ -271,10 +272,10 @@ test('a response head that can not be sent fails the exchange, not the link', as
 test('a request head that is too large for the link fails alone', async () => {
   await up({ handle: answer, streamsMax: 1 });
   const first = pair.open();
-  await until(() => first.ends === 1, 'the only id has been used');
+  await until('the only id has been used', () => first.ends === 1);
   const large = pair.open(linkRequest({ target: `/${'x'.repeat(wire.HEAD_BYTES_MAX)}` }));
   const small = pair.open(linkRequest({ target: '/small' }));
-  await until(() => large.ends + small.ends === 2, 'both end');
+  await until('both end', () => large.ends + small.ends === 2);
   assert.equal(large.failure?.code, 'FIELD_TOO_LARGE');
   assert.equal(large.reached, false);
   assert.equal(small.body, '/small');
@@ -285,16 +286,16 @@ test('more streams than the worker takes are refused at the edge', async () => {
   const heard = [pair.open(), pair.open(), pair.open()];
   const unwanted = pair.open();
   unwanted.stream.cancel();
-  await until(() => heard[2]!.ends === 1, 'the third is refused');
+  await until('the third is refused', () => heard[2]!.ends === 1);
   assert.equal(heard[2]?.failure?.code, 'QUEUE_FULL');
   assert.equal(heard[2]?.reached, false);
   await pair.handling(1);
   heard[0]?.stream.cancel();
-  await until(() => pair.handlings[0]?.closes === 1, 'the first is over');
+  await until('the first is over', () => pair.handlings[0]?.closes === 1);
   pair.open().stream.cancel(); // refused as well, or not: nobody wants to know
   for (;;) {
     const next = pair.open();
-    await until(() => next.ends === 1 || pair.handlings.length > 2, 'it is refused or taken');
+    await until('it is refused or taken', () => next.ends === 1 || pair.handlings.length > 2);
     if (next.ends === 0) break;
   }
   assert.equal(unwanted.ends, 0);
@@ -308,13 +309,13 @@ test('drain() at the edge: what is in flight ends, nothing new begins, then null
   const { exchange } = await pair.handling(0);
   pair.edge.drain();
   const late = pair.open();
-  await until(() => late.ends === 1, 'a late one is refused');
+  await until('a late one is refused', () => late.ends === 1);
   assert.equal(late.failure?.code, 'SHUTTING_DOWN');
   assert.equal(late.reached, false);
   assert.deepEqual(pair.downs, []);
   exchange.respond(200, '', []);
   exchange.end([]);
-  await until(() => pair.downs.length === 1 && pair.closes.length === 1, 'both ends are done');
+  await until('both ends are done', () => pair.downs.length === 1 && pair.closes.length === 1);
   assert.equal(heard.ends, 1);
   assert.deepEqual(pair.downs, [null]);
   assert.deepEqual(pair.closes, [null]);
@@ -329,14 +330,14 @@ test('drain() in the worker: requests that cross it come back as not reached', a
   content.stream.write(Buffer.from('abc'));
   content.stream.end([]);
   pair.worker?.drain();
-  await until(() => crossing.ends === 1 && content.ends === 1, 'they come back');
+  await until('they come back', () => crossing.ends === 1 && content.ends === 1);
   assert.equal(crossing.failure?.code, 'SHUTTING_DOWN');
   assert.equal(crossing.reached, false);
   assert.equal(content.reached, false);
   assert.equal(pair.handlings.length, 1);
   exchange.respond(200, '', []);
   exchange.end([]);
-  await until(() => pair.downs.length === 1 && pair.closes.length === 1, 'both ends are done');
+  await until('both ends are done', () => pair.downs.length === 1 && pair.closes.length === 1);
   assert.equal(heard.trailers?.length, 0);
   assert.deepEqual(pair.downs, [null]);
   assert.deepEqual(pair.closes, [null]);
@@ -350,7 +351,7 @@ test('destroy() in the worker ends the exchanges and the link', async () => {
   pair.worker?.destroy();
   assert.equal(handling.closes, 1);
   assert.equal(pair.worker?.inFlight, 0);
-  await until(() => heard.ends === 1, 'the edge hears it');
+  await until('the edge hears it', () => heard.ends === 1);
   assert.equal(heard.failure?.code, 'WORKER_DIED');
 });
 
@@ -377,7 +378,7 @@ async function falseWorker(bytes: Buffer, then?: (socket: Socket) => void): Prom
     log: { warning: (message, facts) => pair.warnings.push(`${message} ${JSON.stringify(facts)}`) },
   });
   const hearing = pair.open();
-  await until(() => pair.downs.length > 0, 'the link is down');
+  await until('the link is down', () => pair.downs.length > 0);
   assert.equal(hearing.ends, 1);
   return hearing;
 }
@@ -425,9 +426,9 @@ test('an edge of another version gets the preface of the worker, and then the en
     isClosed = true;
   });
   socket.write(encodePreface({ ...preface, version: 9, streamsMax: 0 }));
-  await until(() => isClosed, 'the worker closes');
+  await until('the worker closes', () => isClosed);
   assert.deepEqual(Buffer.concat(got), encodePreface({ ...preface, streamsMax: wire.STREAMS_MAX }));
-  await until(() => pair.closes.length === 1, 'onClose comes');
+  await until('onClose comes', () => pair.closes.length === 1);
   assert.match(pair.closes[0]?.detail ?? '', /this worker speaks link version 1, the edge 9/);
   assert.match(pair.warnings.join(), /link version 1, the edge 9/);
 });
@@ -446,7 +447,7 @@ test('bytes that were read to see what the connection is are not lost', async ()
   const { connectLink } = await import('../../src/link/edge-end.ts');
   pair.edge = connectLink({ path: pair.path, onUp: () => {}, onDown: () => {} });
   const heard = pair.open(linkRequest({ target: '/sniffed' }));
-  await until(() => heard.ends === 1, 'it is answered');
+  await until('it is answered', () => heard.ends === 1);
   assert.equal(heard.body, '/sniffed');
   pair.edge.destroy(failure('SHUTTING_DOWN'));
 });
@@ -462,7 +463,7 @@ test('PING comes back as PONG with the same eight bytes', async () => {
   const value = Buffer.from('12345678');
   socket.write(encodePreface({ ...preface, streamsMax: 0 }));
   socket.write(Buffer.concat([Buffer.from([8, 0, 0, wire.PING, 0, 0, 0, 0]), value]));
-  await until(() => got.length >= wire.PREFACE_BYTES + 16, 'the answer is there');
+  await until('the answer is there', () => got.length >= wire.PREFACE_BYTES + 16);
   assert.deepEqual(
     got.subarray(wire.PREFACE_BYTES),
     Buffer.concat([Buffer.from([8, 0, 0, wire.PONG, 0, 0, 0, 0]), value]),

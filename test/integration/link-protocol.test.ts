@@ -8,7 +8,8 @@ import { Encoder } from '../../src/link/encoder.ts';
 import { encodePreface } from '../../src/link/preface.ts';
 import * as wire from '../../src/link/protocol.ts';
 import { batchOf, encodeFrame, type Frame, Recorder } from '../helpers/link-frames.ts';
-import { type Hearing, LinkPair, linkRequest, until } from '../helpers/link-pair.ts';
+import { type Hearing, LinkPair, linkRequest } from '../helpers/link-pair.ts';
+import { until } from '../helpers/until.ts';
 
 let pair: LinkPair;
 const extra: (Server | Socket)[] = [];
@@ -118,7 +119,7 @@ for (const [what, frames, detail] of faultsOfAnEdge) {
   test(`${what} ends the link`, async () => {
     const peer = await falseEdge();
     peer.send(...frames);
-    await until(() => pair.closes.length > 0, 'the link is gone');
+    await until('the link is gone', () => pair.closes.length > 0);
     assert.equal(pair.closes[0]?.code, 'LINK_PROTOCOL');
     assert.match(pair.closes[0]?.detail ?? '', detail);
     assert.match(pair.warnings.join(), detail);
@@ -129,10 +130,10 @@ for (const [what, frames, detail] of faultsOfAnEdge) {
 test('DATA beyond the window of a handler that does not read ends the link', async () => {
   const peer = await falseEdge({ isConsuming: false });
   peer.send(post(1), data(1, windowBytes));
-  await until(() => pair.handlings[0]?.receivedBytes === windowBytes, 'the window is full');
+  await until('the window is full', () => pair.handlings[0]?.receivedBytes === windowBytes);
   assert.equal(pair.closes.length, 0);
   peer.send(data(1, 1));
-  await until(() => pair.closes.length > 0, 'the link is gone');
+  await until('the link is gone', () => pair.closes.length > 0);
   assert.match(pair.closes[0]?.detail ?? '', /DATA beyond the window/);
 });
 
@@ -141,11 +142,11 @@ test('a stream that the handler has ended is dropped to its end, and then the id
   peer.send(post(1), data(1, 10));
   const first = await pair.handling(0);
   first.exchange.end([]);
-  await until(() => peer.heard('response').length + peer.heard('end').length > 1, 'it is answered');
-  await until(() => first.closes === 1, 'the handler hears its end');
+  await until('it is answered', () => peer.heard('response').length + peer.heard('end').length > 1);
+  await until('the handler hears its end', () => first.closes === 1);
   peer.send(data(1, 10), data(1, 10, true), post(1), data(1, 5, true));
   const second = await pair.handling(1);
-  await until(() => second.requestTrailers !== null, 'the id has been used again');
+  await until('the id has been used again', () => second.requestTrailers !== null);
   assert.equal(first.receivedBytes, 10);
   assert.equal(second.receivedBytes, 5);
   assert.equal(pair.closes.length, 0);
@@ -155,10 +156,10 @@ test('RESET and CREDIT that cross the end of their stream are no fault', async (
   const peer = await falseEdge();
   peer.send(get(1));
   const first = await pair.handling(0);
-  await until(() => first.closes === 1, 'it is answered');
+  await until('it is answered', () => first.closes === 1);
   peer.send(credit(1, 100), reset(1, 'CLIENT_LEFT'), get(1));
   const second = await pair.handling(1);
-  await until(() => second.closes === 1, 'the next on the same id is answered');
+  await until('the next on the same id is answered', () => second.closes === 1);
   assert.equal(second.outcome, null);
   assert.equal(pair.closes.length, 0);
 });
@@ -166,7 +167,7 @@ test('RESET and CREDIT that cross the end of their stream are no fault', async (
 test('a RESET is answered with one, so that the edge knows when the id is free', async () => {
   const peer = await falseEdge();
   peer.send(post(1), reset(1, 'CLIENT_LEFT'));
-  await until(() => peer.heard('reset').length === 1, 'it is answered');
+  await until('it is answered', () => peer.heard('reset').length === 1);
   const handling = await pair.handling(0);
   assert.equal(handling.outcome?.code, 'CLIENT_LEFT');
   peer.send(post(1));
@@ -190,7 +191,7 @@ test('an edge that sends single bytes and reads no credit fills no memory', asyn
   const frame = Buffer.from([1, 0, 0, wire.DATA, 1, 0, 0, 0, 120]);
   const frames = Buffer.concat(new Array(4000).fill(frame));
   for (let count = 0; count < 100; count++) peer.socket.write(frames);
-  await until(() => pair.closes.length > 0, 'the link is gone');
+  await until('the link is gone', () => pair.closes.length > 0);
   assert.match(pair.closes[0]?.detail ?? '', /DATA beyond the window/);
   assert.ok(gatheredMax <= wire.FLUSH_BYTES + 1000, `${gatheredMax} bytes were gathered`);
 });
@@ -213,7 +214,7 @@ async function falseWorker(): Promise<{ peer: Peer; heard: Hearing[]; open(): He
   });
   const heard = [pair.open(linkRequest({}, { bodyLength: 'unknown' })), pair.open()];
   for (const one of heard) one.isConsuming = false;
-  await until(() => peer?.heard('request').length === 2, 'the requests have come');
+  await until('the requests have come', () => peer?.heard('request').length === 2);
   return { peer: peer!, heard, open: () => pair.open() };
 }
 
@@ -241,7 +242,7 @@ for (const [what, frames, detail] of faultsOfAWorker) {
   test(`${what} ends the link for the edge`, async () => {
     const { peer, heard } = await falseWorker();
     peer.send(...frames);
-    await until(() => pair.downs.length > 0, 'the link is down');
+    await until('the link is down', () => pair.downs.length > 0);
     assert.equal(pair.downs[0]?.code, 'LINK_PROTOCOL');
     assert.match(pair.downs[0]?.detail ?? '', detail);
     assert.match(pair.warnings.join(), detail);
@@ -254,18 +255,18 @@ for (const [what, frames, detail] of faultsOfAWorker) {
 test('what a worker still sends on a cancelled stream is dropped, and its id is used after its end', async () => {
   const { peer, heard, open } = await falseWorker();
   heard[1]!.stream.cancel();
-  await until(() => peer.heard('reset').length === 1, 'the worker is told');
+  await until('the worker is told', () => peer.heard('reset').length === 1);
   const early = open();
-  await until(() => early.ends === 1, 'no stream is free yet');
+  await until('no stream is free yet', () => early.ends === 1);
   assert.equal(early.failure?.code, 'QUEUE_FULL');
   peer.send(inform(2), response(2), data(2, 100), reset(2, 'CLIENT_LEFT'));
   peer.send(response(1, true));
-  await until(() => heard[0]!.ends === 1, 'all that was read');
+  await until('all that was read', () => heard[0]!.ends === 1);
   const next = open();
-  await until(() => peer.heard('request').length === 3, 'an id is used again');
+  await until('an id is used again', () => peer.heard('request').length === 3);
   const [, , third] = peer.heard('request');
   peer.send(response(third?.type === 'request' ? third.id : 0, true));
-  await until(() => next.ends === 1, 'it is answered');
+  await until('it is answered', () => next.ends === 1);
   assert.equal(heard[1]?.ends, 0);
   assert.equal(heard[1]?.receivedBytes, 0);
 });
@@ -273,7 +274,7 @@ test('what a worker still sends on a cancelled stream is dropped, and its id is 
 test('an answer before the content has ended is followed by a RESET from the edge', async () => {
   const { peer, heard } = await falseWorker();
   peer.send(response(1, true));
-  await until(() => peer.heard('reset').length === 1, 'the worker hears that no content follows');
+  await until('the worker hears that no content follows', () => peer.heard('reset').length === 1);
   assert.equal(heard[0]?.ends, 1);
   assert.equal(heard[0]?.failure, null);
 });
@@ -281,6 +282,6 @@ test('an answer before the content has ended is followed by a RESET from the edg
 test('a code that has no answer for the client becomes WORKER_RESET', async () => {
   const { peer, heard } = await falseWorker();
   peer.send(reset(1, 'CLIENT_LEFT'));
-  await until(() => heard[0]!.ends === 1, 'the stream fails');
+  await until('the stream fails', () => heard[0]!.ends === 1);
   assert.equal(heard[0]?.failure?.code, 'WORKER_RESET');
 });

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { failure } from '../../src/errors/failure.ts';
-import { LinkPair, linkRequest, type PairOptions, until } from '../helpers/link-pair.ts';
+import { LinkPair, linkRequest, type PairOptions } from '../helpers/link-pair.ts';
+import { until } from '../helpers/until.ts';
 
 let pair: LinkPair;
 afterEach(() => pair.close());
@@ -48,7 +49,7 @@ test('a request without content and its answer cross whole', async () => {
   assert.equal(exchange.write(bytes('hel')), true);
   exchange.write(bytes('lo'));
   exchange.end(['X-Sum', '1']);
-  await until(() => heard.ends > 0, 'the answer is whole');
+  await until('the answer is whole', () => heard.ends > 0);
   assert.deepEqual(heard.informs, [[103, ['Link', '</a.css>']]]);
   assert.equal(heard.status, 200);
   assert.equal(heard.reason, 'Fine');
@@ -62,7 +63,7 @@ test('a request without content and its answer cross whole', async () => {
   ]);
   assert.equal(heard.body, 'hello');
   assert.deepEqual(heard.trailers, ['X-Sum', '1']);
-  await until(() => handling.closes === 1, 'the handler hears the end');
+  await until('the handler hears the end', () => handling.closes === 1);
   assert.equal(handling.outcome, null);
   assert.equal(pair.edge.inFlight, 0);
   assert.equal(pair.worker?.inFlight, 0);
@@ -77,7 +78,7 @@ test('request content and trailers reach the handler in order', async () => {
   heard.stream.write(bytes('two'));
   heard.stream.end(['T', 'v']);
   const handling = await pair.handling(0);
-  await until(() => handling.requestTrailers !== null, 'the request is complete');
+  await until('the request is complete', () => handling.requestTrailers !== null);
   assert.equal(handling.exchange.bodyLength, 'unknown');
   assert.equal(handling.body, 'one two');
   assert.deepEqual(handling.requestTrailers, ['T', 'v']);
@@ -94,7 +95,7 @@ test('many streams at once each get their own answer', async () => {
     exchange.write(bytes(exchange.request.target));
     exchange.end([]);
   }
-  await until(() => heard.every((one) => one.ends === 1), 'all are answered');
+  await until('all are answered', () => heard.every((one) => one.ends === 1));
   heard.forEach((one, index) => {
     assert.equal(one.body, `/${index}`);
   });
@@ -106,13 +107,13 @@ test('a client that left is heard by the handler, and the edge hears nothing mor
   const handling = await pair.handling(0);
   handling.exchange.respond(200, '', []);
   heard.stream.cancel();
-  await until(() => handling.closes === 1, 'the handler hears the end');
+  await until('the handler hears the end', () => handling.closes === 1);
   assert.equal(handling.outcome?.code, 'CLIENT_LEFT');
   const next = pair.open();
   const second = await pair.handling(1);
   second.exchange.respond(204, '', []);
   second.exchange.end([]);
-  await until(() => next.ends === 1, 'the link still works');
+  await until('the link still works', () => next.ends === 1);
   assert.equal(heard.ends, 0);
   assert.equal(pair.edge.inFlight, 0);
 });
@@ -122,7 +123,7 @@ test('an exchange that fails before its head brings the code to the edge', async
   const heard = pair.open();
   const handling = await pair.handling(0);
   handling.exchange.fail(failure('RESPONSE_INVALID', 'bad\nfield'));
-  await until(() => heard.ends === 1 && handling.closes === 1, 'both hear the end');
+  await until('both hear the end', () => heard.ends === 1 && handling.closes === 1);
   assert.equal(heard.failure?.code, 'RESPONSE_INVALID');
   assert.equal(heard.failure?.detail, 'bad?field');
   assert.equal(heard.reached, true);

@@ -9,7 +9,8 @@ import type { Config } from '../../src/config/config.ts';
 import { makePair } from '../helpers/certificates.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import { preambleV2 } from '../helpers/proxy-protocol.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const v1 = 'PROXY TCP4 192.0.2.1 198.51.100.7 56324 8443\r\n';
 const request = 'GET /x HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n';
@@ -28,7 +29,7 @@ async function behindBalancer(t: TestContext, changes: Partial<Config> = {}, tls
     pairs,
   );
   const app = await workerFactory(t)((taken) => taken.echo());
-  running.edge.pool.admit(app.address);
+  running.edge.pools.admit(app.address);
   const facts = (at = -1) => {
     const { client, request: asked } = app.taken.at(at)!.exchange;
     const forwardedFor = asked.fields[asked.fields.indexOf('X-Forwarded-For') + 1];

@@ -17,14 +17,15 @@ import { fieldValue } from '../../src/http/fields.ts';
 import { defaultConfig } from '../helpers/default-config.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import { routes } from '../helpers/routes.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 import { openWebSocket } from '../helpers/websockets.ts';
 
 /** An edge with an app that says what it was asked. */
 async function edgeWith(t: TestContext, changes: Partial<Config>) {
   const running = await runEdge(t, { module: 'app.js', ...changes });
   const app = await workerFactory(t)((taken) => taken.echo());
-  running.edge.pool.admit(app.address);
+  running.edge.pools.admit(app.address);
   const ask = (method: string, target: string, fields = 'Host: test') =>
     running.connect().send(`${method} ${target} HTTP/1.1\r\n${fields}\r\n\r\n`).response();
   return { ...running, app, ask };

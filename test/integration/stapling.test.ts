@@ -11,7 +11,8 @@ import { Stapling } from '../../src/edge/tls/stapling.ts';
 import { needs } from '../helpers/need.ts';
 import { OcspCa, serials } from '../helpers/ocsp.ts';
 import { recordingLog } from '../helpers/recording-log.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const need = needs('openssl');
 let ca: OcspCa;

@@ -25,8 +25,9 @@ import type { LocatedFile } from '../../src/edge/static/representation.ts';
 import { streamFile } from '../../src/edge/static/stream.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import type { RawClient, RawResponse } from '../helpers/raw-client.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
 import { ScriptedExchange } from '../helpers/scripted-exchange.ts';
+import { until } from '../helpers/until.ts';
 
 type Options = Partial<StaticMount>;
 
@@ -53,7 +54,7 @@ async function start(
     ...config,
   });
   const worker = await workerFactory(t)((taken) => taken.reply('app'));
-  running.edge.pool.admit(worker.address);
+  running.edge.pools.admit(worker.address);
   const client = running.connect();
   const get = (target: string, ...fields: string[]) => ask(client, 'GET', target, fields);
   /** Asked for until it is kept in memory. */
@@ -75,16 +76,8 @@ function ask(
 }
 
 /** Asks again until the answer is as wanted: at once where a watch tells, within a second else. */
-async function eventually(get: () => Promise<RawResponse>, isWanted: (r: RawResponse) => boolean) {
-  const deadline = performance.now() + 8000;
-  for (;;) {
-    const response = await get();
-    if (isWanted(response)) return response;
-    if (performance.now() > deadline)
-      assert.fail(`still ${response.status} ${response.body.slice(0, 100)}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+const eventually = (get: () => Promise<RawResponse>, isWanted: (r: RawResponse) => boolean) =>
+  until('the answer that is wanted', get, isWanted);
 
 test('the first answer and the hot one are the same', async (t) => {
   const { get } = await start(t, { 'a.html': '<p>a', 'b.json': '{}' });

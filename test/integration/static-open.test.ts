@@ -21,8 +21,9 @@ import { serveCold } from '../../src/edge/static/cold.ts';
 import { locate } from '../../src/edge/static/locate.ts';
 import { openChecked } from '../../src/edge/static/open-checked.ts';
 import { describe, type LocatedFile } from '../../src/edge/static/representation.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
 import { ScriptedExchange } from '../helpers/scripted-exchange.ts';
+import { until } from '../helpers/until.ts';
 
 /** A root with sub/page.txt in it, and a secret of equal length outside. */
 function directories(t: TestContext) {

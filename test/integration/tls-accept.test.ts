@@ -15,7 +15,8 @@ import { staticMount } from '../../src/config/static-mounts.ts';
 import { type MadePair, makePair } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
 
-import { runEdge as runWith, until } from '../helpers/running-edge.ts';
+import { runEdge as runWith } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 let pair: MadePair;
 let other: MadePair;

@@ -14,7 +14,9 @@ import { isLinkPreface } from '../../src/link/preface.ts';
 import { acceptLink } from '../../src/link/worker-end.ts';
 import { type MadePair, makePair } from '../helpers/certificates.ts';
 import type { RawClient } from '../helpers/raw-client.ts';
-import { type RunningEdge, runEdge, until } from '../helpers/running-edge.ts';
+import { type RunningEdge, runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
+import { workerAddress } from '../helpers/worker-address.ts';
 
 /** What a worker got of plain HTTP on one connection. */
 class Asked {
@@ -82,17 +84,7 @@ async function stage(
   };
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const edge = await runEdge(t, { upgradeGraceMs: 0, ...changes }, pairs);
-  edge.edge.pool.admit({
-    id: 1,
-    slot: 1,
-    pid: 1,
-    app: 'app',
-    protocol: 'link',
-    sockets: [path],
-    capacity: 10,
-    leavesWhenIdle: false,
-    retireAfter: 0,
-  });
+  edge.edge.pools.admit(workerAddress({ id: 1, sockets: [path] }));
   t.after(() => {
     for (const socket of open) socket.destroy();
     server.close();

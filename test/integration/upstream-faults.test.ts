@@ -7,7 +7,8 @@ import type { IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { type TestContext, test } from 'node:test';
 import { httpWorker } from '../helpers/http-workers.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 /** A worker that writes down each request with its content, and answers with its number. */
 async function recorder(t: TestContext) {
@@ -37,14 +38,14 @@ test('clients that leave in the midst of a download leave no connection behind',
     response.on('drain', more);
     more();
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const clients = Array.from({ length: 20 }, () =>
     connect().send('GET / HTTP/1.1\r\nHost: a\r\n\r\n'),
   );
   for (const client of clients) await client.take('\r\n\r\n');
   for (const client of clients) client.leave();
   await until('the end of all downloads', () => closed === 20);
-  assert.equal(edge.pool.status()[0]!.inFlight, 0);
+  assert.equal(edge.pools.status()[0]!.inFlight, 0);
 });
 
 const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -53,7 +54,7 @@ for (const method of ['DELETE', 'OPTIONS', 'GET', 'POST'])
   test(`${method} with chunked content is one request, framed`, async (t) => {
     const { edge, connect } = await runEdge(t);
     const { worker, requests, malformed } = await recorder(t);
-    edge.pool.admit(worker.address);
+    edge.pools.admit(worker.address);
     const client = connect();
     const chunk = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`;
     const fields = 'Host: a\r\nTransfer-Encoding: chunked';
@@ -69,7 +70,7 @@ for (const method of ['DELETE', 'OPTIONS', 'GET', 'POST'])
 test('content that comes over HTTP/2 without a length is framed too', async (t) => {
   const { edge, port } = await runEdge(t, { h2c: true });
   const { worker, requests, malformed } = await recorder(t);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const session = connectHttp2(`http://127.0.0.1:${port}`);
   t.after(() => session.destroy());
   for (const method of ['DELETE', 'GET', 'OPTIONS']) {
@@ -87,7 +88,7 @@ test('content that comes over HTTP/2 without a length is framed too', async (t) 
 test('Connection takes away neither what frames content nor what says who the client is', async (t) => {
   const { edge, connect } = await runEdge(t);
   const { worker, requests } = await recorder(t);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const named = 'content-length, transfer-encoding, host, x-forwarded-for, x-drop';
   const fields = `Host: a\r\nConnection: ${named}\r\nX-Drop: 1\r\nKeep-Alive: 5\r\nProxy-Authorization: b\r\nContent-Length: ${smuggled.length}`;
   const response = await connect()
@@ -106,7 +107,7 @@ test('Connection takes away neither what frames content nor what says who the cl
 test('a target arrives as it was sent', async (t) => {
   const { edge, connect } = await runEdge(t);
   const { worker, requests } = await recorder(t);
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const targets = ['//a//b', '/a\\b', '/a/../b', '/%2e%2e/c', '/?a=//b', '/a;b=c?d=e|f'];
   const client = connect();
   for (const target of targets)

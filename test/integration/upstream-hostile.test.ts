@@ -7,7 +7,8 @@ import { type TestContext, test } from 'node:test';
 import { connectHttp } from '../../src/edge/upstream/http-link.ts';
 import type { LinkRequest } from '../../src/link/link.ts';
 import { type Lie, lyingWorker, socketPath } from '../helpers/http-workers.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const hello = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
 const head = 'HTTP/1.1 200 OK\r\n';
@@ -208,7 +209,7 @@ for (const one of refused)
   test(`${one.what}: ${one.status}, the reason in the log, and a new connection for the next`, async (t) => {
     const { edge, ask, logged } = await runEdge(t);
     const worker = await lyingWorker(t, liar(one));
-    edge.pool.admit(worker.address);
+    edge.pools.admit(worker.address);
     // POST: nothing is tried twice.
     const client = ask('POST /first', 'Content-Length: 0\r\n\r\n');
     let { status } = await client.response();
@@ -226,7 +227,7 @@ for (const one of cut)
     const at = one.sends.indexOf('hello');
     const first = { ...one, sends: one.sends.slice(0, at + 5), closes: false };
     const worker = await lyingWorker(t, liar(first));
-    edge.pool.admit(worker.address);
+    edge.pools.admit(worker.address);
     const client = ask('POST /first', 'Content-Length: 0\r\n\r\n');
     // The client has the head before the fault comes.
     await client.take('hello');
@@ -257,7 +258,7 @@ for (const [what, method, sends] of poison)
   test(`${what}: nobody else gets them`, async (t) => {
     const { edge, ask, logged } = await runEdge(t);
     const worker = await lyingWorker(t, (lie) => lie.socket.write(lie.nth > 1 ? hello : sends));
-    edge.pool.admit(worker.address);
+    edge.pools.admit(worker.address);
     const first = await ask(`${method} /first`, '\r\n').response(method);
     assert.ok(first.status < 400);
     assert.equal((await ask('GET /second', '\r\n').response()).body, 'hello');
@@ -274,7 +275,7 @@ test('bytes that come while a connection is idle are no answer to the next reque
     // As servers do that say 408 to an idle connection.
     if (nth === 1) setTimeout(() => socket.write('HTTP/1.1 408 Late\r\n\r\n'), 20);
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   assert.equal((await ask('GET /first', '\r\n').response()).body, 'hello');
   await until('end of the first connection', () => closed.includes(1));
   assert.equal((await ask('POST /second', 'Content-Length: 0\r\n\r\n').response()).body, 'hello');
@@ -284,7 +285,7 @@ test('bytes that come while a connection is idle are no answer to the next reque
 test('an answer before the content was sent ends the connection, not the next request', async (t) => {
   const { edge, connect, ask } = await runEdge(t);
   const worker = await lyingWorker(t, (lie) => lie.socket.write(hello));
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const early = connect();
   early.send('POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n');
   assert.equal((await early.response()).body, 'hello');
@@ -298,7 +299,7 @@ test('a first byte that does not come is a 504 in responseTimeout', async (t) =>
   const worker = await lyingWorker(t, ({ socket, nth }) => {
     socket.on('close', () => closed.push(nth));
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   assert.equal((await ask('GET /', '\r\n').response()).status, 504);
   await until('end of the connection', () => closed.includes(1));
   assert.match(logged.join('\n'), /RESPONSE_TIMEOUT/);

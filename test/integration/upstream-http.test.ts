@@ -6,7 +6,8 @@ import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { httpWorker, lyingWorker, socketPath } from '../helpers/http-workers.ts';
 import type { RawClient } from '../helpers/raw-client.ts';
-import { runEdge, until } from '../helpers/running-edge.ts';
+import { runEdge } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const hello = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
 
@@ -29,8 +30,8 @@ test('requests go to an HTTP worker one after another on one connection', async 
     response.setHeader('X-Seen', JSON.stringify(request.headers));
     response.end(`${request.method} ${request.url} ${content.toString()}`);
   });
-  edge.pool.admit(worker.address);
-  await until('worker', () => edge.pool.workersReady === 1);
+  edge.pools.admit(worker.address);
+  await until('worker', () => edge.pools.workersReady === 1);
   const client = connect();
   for (let n = 0; n < 5; n++) {
     const request = `POST /a?n=${n} HTTP/1.1\r\nHost: test.example\r\nContent-Length: 4\r\nConnection: x-drop\r\nX-Drop: 1\r\n\r\nbody`;
@@ -56,7 +57,7 @@ test('chunked content, trailers and early hints pass both ways', async (t) => {
     response.addTrailers({ 'X-Sum': `${content.length} ${request.trailers['x-check'] ?? ''}` });
     response.end();
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   client.send(
     'PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\nX-Check: 7\r\n\r\n',
@@ -74,7 +75,7 @@ test('a response until the end of the connection arrives whole, and the connecti
   const worker = await lyingWorker(t, ({ socket }) =>
     socket.end('HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nall of it'),
   );
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   for (let n = 1; n <= 2; n++) {
     const response = await ask('GET /', '\r\n').response();
     assert.equal(response.body, 'all of it');
@@ -91,7 +92,7 @@ test('HEAD, 204 and 304 have no content, whatever their fields say, and the conn
     else if (line!.includes('/204')) lie.socket.write('HTTP/1.1 204 No Content\r\n\r\n');
     else lie.socket.write('HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\nETag: "a"\r\n\r\n');
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const head = await restOf(ask('HEAD /', 'Connection: close\r\n\r\n'));
   assert.match(head, /^HTTP\/1\.1 200 OK[\s\S]*Content-Length: 50\r\n/);
   assert.match(await restOf(ask('GET /204', 'Connection: close\r\n\r\n')), /^HTTP\/1\.1 204 /);
@@ -112,7 +113,7 @@ test('a client that waits for 100 (Continue) is asked for its content by the wor
     response.writeContinue();
     worker.server.emit('request', request, response);
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   client.send('POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n');
   await until('100', () => client.received.includes('100 Continue'));
@@ -141,7 +142,7 @@ test('large content goes both ways without filling memory, and a client that lea
     else if (request.url === '/large') response.end(content);
     else response.write('begun');
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const upload = connect();
   upload.send(`PUT /sum HTTP/1.1\r\nHost: a\r\nContent-Length: ${content.length}\r\n\r\n`);
   upload.socket.write(content);
@@ -181,7 +182,7 @@ test('a client that reads nothing stops the worker, and gets all of it once it r
     };
     more();
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   client.socket.pause();
   client.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
@@ -207,7 +208,7 @@ test('a connection that the worker has closed is not the end of the next request
     if (isSecond && closes) lie.socket.destroy();
     else lie.socket.write(hello);
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   for (let n = 0; n < 3; n++)
     assert.equal((await client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n').response()).body, 'hello');
@@ -221,7 +222,7 @@ test('what the worker closes while idle is not used again, for any method', asyn
     lie.received = '';
     lie.socket.end(hello);
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect();
   for (let n = 0; n < 20; n++)
     assert.equal(
@@ -236,18 +237,18 @@ test('a worker that stops is left for another, and found again when it is back',
   const path = socketPath(t);
   const first = await lyingWorker(t, (lie) => lie.socket.end(hello), { path });
   const second = await lyingWorker(t, (lie) => lie.socket.end(hello));
-  edge.pool.admit(first.address);
-  edge.pool.admit(second.address);
-  await until('both', () => edge.pool.workersReady === 2);
+  edge.pools.admit(first.address);
+  edge.pools.admit(second.address);
+  await until('both', () => edge.pools.workersReady === 2);
   first.die();
   const client = connect();
   for (let n = 0; n < 10; n++) {
     const request = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n';
     assert.equal((await client.send(request).response()).status, 200);
   }
-  assert.equal(edge.pool.workersReady, 1);
+  assert.equal(edge.pools.workersReady, 1);
   await lyingWorker(t, (lie) => lie.socket.end(hello), { path });
-  await until('the first again', () => edge.pool.workersReady === 2);
+  await until('the first again', () => edge.pools.workersReady === 2);
 });
 
 test('as many connections as the capacity are opened, and the rest of the requests wait', async (t) => {
@@ -256,14 +257,14 @@ test('as many connections as the capacity are opened, and the rest of the reques
   const worker = await httpWorker(t, (_request, response) => open.push(() => response.end('ok')), {
     capacity: 2,
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const clients = Array.from({ length: 5 }, () =>
     connect().send('GET / HTTP/1.1\r\nHost: a\r\n\r\n'),
   );
-  await until('two in work, three waiting', () => open.length === 2 && edge.pool.queued === 3);
-  while (open.length > 0 || edge.pool.queued > 0) {
-    open.shift()?.();
-    await until('next', () => open.length > 0 || edge.pool.queued === 0);
+  await until('two in work, three waiting', () => open.length === 2 && edge.pools.queued === 3);
+  for (const _ of clients) {
+    await until('a request in work', () => open.length > 0);
+    open.shift()!();
   }
   for (const client of clients) assert.equal((await client.response()).body, 'ok');
   assert.ok(worker.connections.size <= 2);
@@ -275,7 +276,7 @@ test('a withdrawn worker finishes what it has, and its connections end', async (
   const worker = await httpWorker(t, (_request, response) => {
     answer = () => response.end('late');
   });
-  edge.pool.admit(worker.address);
+  edge.pools.admit(worker.address);
   const client = connect().send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   await until('request', () => answer !== null);
   edge.withdraw(worker.address.id, () => {});

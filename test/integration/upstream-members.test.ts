@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { UpstreamTarget } from '../../src/config/upstream-config.ts';
 import { httpWorker } from '../helpers/http-workers.ts';
-import { until } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 import { fakeDns, tcpServer, type UpstreamEdge, upstreamEdge } from '../helpers/upstream-edge.ts';
 
 function tcp(host: string, port: number, weight = 1): UpstreamTarget {

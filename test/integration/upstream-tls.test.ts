@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import type { UpstreamTarget } from '../../src/config/upstream-config.ts';
 import { type MadePair, makeCaPair, makePair } from '../helpers/certificates.ts';
-import { until } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 import { fakeDns, tcpServer, upstreamEdge } from '../helpers/upstream-edge.ts';
 
 function https(host: string, port: number): UpstreamTarget {

@@ -9,7 +9,7 @@ import { WebSocketServer } from 'ws';
 import type { UpstreamTarget } from '../../src/config/upstream-config.ts';
 import { makePair } from '../helpers/certificates.ts';
 import { httpWorker } from '../helpers/http-workers.ts';
-import { until } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 import { tcpServer, type UpstreamEdge, upstreamEdge } from '../helpers/upstream-edge.ts';
 import { openWebSocket } from '../helpers/websockets.ts';
 

@@ -5,7 +5,8 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { watchFiles } from '../../src/arbiter/watch.ts';
-import { tempDir, until } from '../helpers/arbiter.ts';
+import { tempDir } from '../helpers/arbiter.ts';
+import { until } from '../helpers/until.ts';
 
 function watching(t: TestContext, dir: string): string[] {
   const changes: string[] = [];

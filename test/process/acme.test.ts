@@ -5,13 +5,14 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type PeerCertificate } from 'node:tls';
 import { temporaryDirectory } from '../helpers/acme.ts';
 import { needs, needsNobody } from '../helpers/need.ts';
 import { type Pebble, startPebble } from '../helpers/pebble.ts';
 import { type Owner, spawnPortico } from '../helpers/portico.ts';
 import { freePorts } from '../helpers/ports.ts';
+import { statusOf } from '../helpers/status.ts';
+import { until } from '../helpers/until.ts';
 
 const pebbleIsThere = needs('pebble', 'pebble-challtestsrv');
 const app = 'test/fixtures/echo-app.mjs';
@@ -42,14 +43,12 @@ function shown(port: number, host: string): Promise<Served | null> {
   });
 }
 
-async function issued(port: number, host: string): Promise<Served> {
-  const deadline = performance.now() + 20_000;
-  for (;;) {
-    const found = await shown(port, host);
-    if (found?.names === `DNS:${host}` && /^Pebble/.test(found.issuer)) return found;
-    if (performance.now() > deadline) throw new Error(`${host} shows ${JSON.stringify(found)}`);
-    await sleep(50);
-  }
+function issued(port: number, host: string): Promise<Served> {
+  return until(
+    `a certificate for ${host}`,
+    () => shown(port, host),
+    (found) => found?.names === `DNS:${host}` && /^Pebble/.test(found.issuer),
+  );
 }
 
 interface Instance {
@@ -101,14 +100,6 @@ function status({ runtimeDir }: Instance): string {
   return execFileSync(process.execPath, args, { encoding: 'utf8' });
 }
 
-async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await probe())) {
-    if (performance.now() > deadline) throw new Error(`no ${what} in 20 s`);
-    await sleep(50);
-  }
-}
-
 const orders = ({ pebble }: Instance) => pebble.log().match(/Added order/g)?.length ?? 0;
 
 for (const type of ['http-01', 'tls-alpn-01'])
@@ -137,12 +128,10 @@ test(
       ],
     );
     const first = await issued(instance.tlsPort, 'one.example');
-    const pid = /^edge 1 +(\d+)/m.exec(status(instance))![1]!;
-    process.kill(Number(pid), 'SIGKILL');
-    await until('another edge 1', () => {
-      const line = /^edge 1 +(\d+|-) +serving/m.exec(status(instance));
-      return line !== null && line[1] !== pid;
-    });
+    const edge1 = async () => (await statusOf(instance.runtimeDir)).edges[0];
+    const { pid } = (await edge1())!;
+    process.kill(pid!, 'SIGKILL');
+    await until('another edge 1', edge1, (now) => now?.phase === 'serving' && now.pid !== pid);
     // Whichever edge is asked.
     await until('certificate everywhere', async () => {
       const seen = await Promise.all(

@@ -5,12 +5,12 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { askArbiter } from '../../src/arbiter/control/client.ts';
 import type { Status } from '../../src/arbiter/control/protocol.ts';
 import { portico as command } from '../helpers/cli.ts';
 import { startLoad } from '../helpers/load.ts';
 import { debianPython, needsPython } from '../helpers/need.ts';
 import { repositoryRoot, spawnPortico, startPortico } from '../helpers/portico.ts';
+import { statusOf } from '../helpers/status.ts';
 import { openWebSocket } from '../helpers/websockets.ts';
 
 const fixtures = join(repositoryRoot, 'test/fixtures/apps');
@@ -36,12 +36,6 @@ function deploy(t: TestContext, more: object = {}): string {
   };
   writeFileSync(join(dir, 'portico.config.json'), JSON.stringify(config));
   return dir;
-}
-
-async function statusOf(runtimeDir: string): Promise<Status> {
-  const reply = await askArbiter(runtimeDir, { command: 'status' });
-  assert.ok(reply.ok && reply.command === 'status');
-  return reply.status;
 }
 
 const python = needsPython('fastapi', 'uvicorn', 'websockets');

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isGone, startArbiter, tempDir, until } from '../helpers/arbiter.ts';
+import { isGone, startArbiter, tempDir } from '../helpers/arbiter.ts';
+import { until } from '../helpers/until.ts';
 
 test('a worker that is killed is replaced in its slot, and the edge knows', async (t) => {
   const arbiter = await startArbiter(t);

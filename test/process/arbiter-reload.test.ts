@@ -5,7 +5,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startArbiter, tempDir, until } from '../helpers/arbiter.ts';
+import { startArbiter, tempDir } from '../helpers/arbiter.ts';
+import { until } from '../helpers/until.ts';
 
 test('HUP replaces the workers one by one and keeps the edge', async (t) => {
   const arbiter = await startArbiter(t, { workers: 3 });

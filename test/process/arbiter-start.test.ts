@@ -6,7 +6,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isGone, startArbiter, tempDir, until } from '../helpers/arbiter.ts';
+import { isGone, startArbiter, tempDir } from '../helpers/arbiter.ts';
+import { until } from '../helpers/until.ts';
 
 test('starts, says where it listens, and leaves nothing behind', async (t) => {
   const dir = tempDir(t);

@@ -20,8 +20,9 @@ import { test } from 'node:test';
 import { giveAcmeStorage } from '../../src/arbiter/acme-storage.ts';
 import { giveLogFiles } from '../../src/arbiter/log-files.ts';
 import { prepareRuntimeDir } from '../../src/arbiter/runtime-dir.ts';
-import { startArbiter, tempDir, until } from '../helpers/arbiter.ts';
+import { startArbiter, tempDir } from '../helpers/arbiter.ts';
 import { needsNobody } from '../helpers/need.ts';
+import { until } from '../helpers/until.ts';
 
 const isRoot = process.getuid?.() === 0;
 const asRoot = { skip: isRoot ? false : 'only root can start processes as somebody else' };

@@ -5,8 +5,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { askArbiter } from '../../src/arbiter/control/client.ts';
-import { isGone, tempDir, until } from '../helpers/arbiter.ts';
+import { isGone, tempDir } from '../helpers/arbiter.ts';
 import { spawnPortico, startPortico } from '../helpers/portico.ts';
+import { until } from '../helpers/until.ts';
 
 const good = "export default (req, res) => res.end('good ' + process.pid);\n";
 

@@ -14,10 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
-import type { Status } from '../../src/arbiter/control/protocol.ts';
 import { tempDir } from '../helpers/arbiter.ts';
 import {
   type CertificateOptions,
@@ -28,6 +26,8 @@ import {
 import { needs } from '../helpers/need.ts';
 import { repositoryRoot, startPortico } from '../helpers/portico.ts';
 import { freePort } from '../helpers/ports.ts';
+import { statusOf } from '../helpers/status.ts';
+import { until } from '../helpers/until.ts';
 
 const program = join(repositoryRoot, 'dist/main.js');
 const app = join(repositoryRoot, 'test/fixtures/echo-app.mjs');
@@ -58,12 +58,6 @@ async function check(args: readonly string[], env: Record<string, string> = {}) 
   );
 }
 
-async function status(portico: { readonly runtimeDir: string }): Promise<Status> {
-  const args = [program, 'status', '--json', '--runtime-dir', portico.runtimeDir];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
-  return JSON.parse(stdout);
-}
-
 /** The names of the certificate that is presented for a name. */
 function presented(port: number, servername = ''): Promise<string> {
   return new Promise((done, fail) => {
@@ -86,15 +80,12 @@ function connected(port: number): Promise<TLSSocket> {
 }
 
 /** Until this certificate is presented. */
-async function becomes(port: number, names: string): Promise<void> {
-  const deadline = Date.now() + 15_000;
-  for (;;) {
-    const seen = await presented(port).catch(String);
-    if (seen === names) return;
-    if (Date.now() > deadline) throw new Error(`15 s passed, still ${seen} and not ${names}`);
-    await sleep(20);
-  }
-}
+const becomes = (port: number, names: string) =>
+  until(
+    names,
+    () => presented(port).catch(String),
+    (seen) => seen === names,
+  );
 
 test(
   'all that is wrong with certificates is named at once, with setting, file and reason',
@@ -190,7 +181,7 @@ test('a changed file is served from then on, without a new process; a bad one is
   const portico = await startPortico(t, [...https(cert, key), app]);
   const open = await connected(portico.port);
   assert.equal(await presented(portico.port), 'DNS:first.test');
-  const pids = async () => (await status(portico)).edges.map(({ pid }) => pid);
+  const pids = async () => (await statusOf(portico.runtimeDir)).edges.map(({ pid }) => pid);
   const before = await pids();
 
   write(dir, 'a', await makePair(['second.test']));
@@ -307,7 +298,7 @@ test(
     assert.equal(await presented(portico.port, 'a.test'), 'DNS:a.test');
     assert.equal(await presented(portico.port, 'x.b.test'), 'DNS:*.b.test');
     await assert.rejects(presented(portico.port, 'c.test'), /unrecognized name/i);
-    const { edges, binds } = await status(portico);
+    const { edges, binds } = await statusOf(portico.runtimeDir);
     assert.match(binds[0]!.url, /^https:\/\/127\.0\.0\.1:\d+$/);
     assert.deepEqual(
       edges[0]!.status!.certificates.map(({ names, key, source }) => [names, key, source]),
@@ -372,7 +363,7 @@ test('a key that only root can read serves edges of another user', {
   const env = { PORTICO_RUNTIME_DIR: join(place, 'run') };
   const portico = await startPortico(t, [...https(cert, key), '--user', 'nobody', app], { env });
   assert.equal(await presented(portico.port), 'DNS:root.test');
-  const { pid } = (await status({ runtimeDir: env.PORTICO_RUNTIME_DIR })).edges[0]!;
+  const { pid } = (await statusOf(env.PORTICO_RUNTIME_DIR)).edges[0]!;
   assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Uid:\t(?!0\t)/m);
 });
 
@@ -398,7 +389,7 @@ test('a reload makes https:// of an address that was plain, and new certificates
   configure({ bind, certfile: 'a.pem', keyfile: 'a.key' });
   assert.match(await reload(), /Listening at: https:/);
   assert.equal(await presented(portico.port), 'DNS:a.test');
-  assert.match((await status(portico)).binds[0]!.url, /^https:/);
+  assert.match((await statusOf(portico.runtimeDir)).binds[0]!.url, /^https:/);
   configure({ bind, tls: { certificates: [{ cert: 'b.pem', key: 'b.key' }] } });
   assert.doesNotMatch(await reload(), /Listening at/);
   assert.equal(await presented(portico.port, 'a.test'), 'DNS:b.test');

@@ -11,11 +11,12 @@ import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { openDevCertificate } from '../../src/certificates/dev/dev-certificate.ts';
 import { devCertificates } from '../../src/cli/dev-certificate.ts';
-import { tempDir, until } from '../helpers/arbiter.ts';
+import { tempDir } from '../helpers/arbiter.ts';
 import { portico } from '../helpers/cli.ts';
 import { testConfig } from '../helpers/config.ts';
 import { needs } from '../helpers/need.ts';
 import { repositoryRoot, spawnPortico, startPortico } from '../helpers/portico.ts';
+import { until } from '../helpers/until.ts';
 
 const program = join(repositoryRoot, 'dist/main.js');
 const app = join(repositoryRoot, 'test/fixtures/echo-app.mjs');

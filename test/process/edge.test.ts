@@ -15,7 +15,8 @@ import { defaultConfig } from '../helpers/default-config.ts';
 import { type Taken, workerFactory } from '../helpers/link-workers.ts';
 import { repositoryRoot } from '../helpers/portico.ts';
 import { RawClient } from '../helpers/raw-client.ts';
-import { boundHandle, until } from '../helpers/running-edge.ts';
+import { boundHandle } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const request = 'GET / HTTP/1.1\r\nHost: test\r\n\r\n';
 const echo = (taken: Taken): void => taken.echo();

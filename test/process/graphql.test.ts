@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { until } from '../helpers/arbiter.ts';
 import { startPortico } from '../helpers/portico.ts';
+import { until } from '../helpers/until.ts';
 
 test('a subscription gets its events, and goes on at the new worker after a reload', async (t) => {
   const { origin, port, signal } = await startPortico(t, [

@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { needs } from '../helpers/need.ts';
 import { type PorticoProcess, startPortico, suiteOwner } from '../helpers/portico.ts';
-import { until } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const run = promisify(execFile);
 const suite = suiteOwner();

@@ -11,8 +11,8 @@ import {
   spawnPortico,
   startPortico,
 } from '../helpers/portico.ts';
+import { until } from '../helpers/until.ts';
 import { openWebSocket } from '../helpers/websockets.ts';
-import { until } from '../helpers/worker.ts';
 
 const program = join(repositoryRoot, 'test/fixtures/apps/programs/serve.mjs');
 const command = (...words: string[]): string[] => ['-k', 'command', '-w', '1', '--', ...words];
@@ -137,11 +137,7 @@ test('programs do not outlive an arbiter that was killed', async (t) => {
   const { pid } = await ask(portico.origin);
   portico.signal('SIGKILL');
   await portico.exited;
-  await until(
-    async () => isGone(pid as number),
-    (gone) => gone,
-    'the end of the program',
-  );
+  await until('the end of the program', () => isGone(pid as number));
 });
 
 test('what the settings of a program contradict is said', async (t) => {

@@ -11,6 +11,7 @@ import { makePair } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
 import { startPortico } from '../helpers/portico.ts';
 import { accepts, freePorts } from '../helpers/ports.ts';
+import { until } from '../helpers/until.ts';
 
 const run = promisify(execFile);
 
@@ -80,9 +81,5 @@ async function startHaproxy(t: TestContext, config: string, port: number): Promi
   t.after(async () => {
     if (child.exitCode === null && child.kill('SIGTERM')) await gone;
   });
-  const deadline = performance.now() + 15_000;
-  while (!(await accepts(port))) {
-    if (performance.now() > deadline) throw new Error('waited 15 s for haproxy');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await until('haproxy', () => accepts(port));
 }

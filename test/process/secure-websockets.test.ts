@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { WebSocketServer } from 'ws';
-import { until } from '../helpers/arbiter.ts';
 import { type MadePair, makePair } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
 import {
@@ -22,6 +21,7 @@ import {
   startPortico,
   suiteOwner,
 } from '../helpers/portico.ts';
+import { until } from '../helpers/until.ts';
 import { openWebSocket } from '../helpers/websockets.ts';
 
 const suite = suiteOwner();

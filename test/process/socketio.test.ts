@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { io, type Socket } from 'socket.io-client';
-import { until } from '../helpers/arbiter.ts';
 import { startPortico } from '../helpers/portico.ts';
+import { until } from '../helpers/until.ts';
 
 const app = 'test/fixtures/apps/upgrade/socketio.mjs';
 

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import { after, before, type TestContext, test } from 'node:test';
 import { createGunzip } from 'node:zlib';
-import { until } from '../helpers/arbiter.ts';
 import { type PorticoProcess, startPortico, suiteOwner } from '../helpers/portico.ts';
 import { RawClient } from '../helpers/raw-client.ts';
+import { until } from '../helpers/until.ts';
 
 const app = 'test/fixtures/apps/upgrade/streams.mjs';
 const suite = suiteOwner();

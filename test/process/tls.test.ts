@@ -1,7 +1,7 @@
 // TLS in the whole program, with the clients people use: tickets across edges, what the app hears, what a scanner finds.
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,8 @@ import { promisify } from 'node:util';
 import { makePair, openssl } from '../helpers/certificates.ts';
 import { needs } from '../helpers/need.ts';
 import { type PorticoProcess, startPortico, suiteOwner } from '../helpers/portico.ts';
+import { statusOf } from '../helpers/status.ts';
+import { until } from '../helpers/until.ts';
 
 const suite = suiteOwner();
 const dir = mkdtempSync(join(tmpdir(), 'portico-tls-'));
@@ -57,29 +59,24 @@ async function curl(...args: string[]): Promise<string> {
 }
 
 /** Once it has a line about `path`. */
-async function accessLog(path: string): Promise<string> {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    // Lines wait a while for company; opening the file anew writes them.
+function accessLog(path: string): Promise<string> {
+  // Lines wait a while for company; opening the file anew writes them.
+  const flushed = async () => {
     const from = portico.log().length;
     portico.signal('SIGUSR1');
     await portico.logged(/signal: usr1/, { from });
-    const text = readFileSync(at('access.log'), 'utf8');
-    if (text.includes(` ${path}\n`)) return text;
-    if (performance.now() > deadline) throw new Error(`no line about ${path} in:\n${text}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    return readFileSync(at('access.log'), 'utf8');
+  };
+  return until(`a line about ${path}`, flushed, (text) => text.includes(` ${path}\n`));
 }
 
 /** What the edges have counted, together. */
-function handshakes(): { full: number; resumed: number } {
-  const args = ['dist/main.js', 'status', '--json'];
-  const env = { ...process.env, PORTICO_RUNTIME_DIR: portico.runtimeDir };
-  const { edges } = JSON.parse(execFileSync(process.execPath, args, { env, encoding: 'utf8' }));
+async function handshakes(): Promise<{ full: number; resumed: number }> {
+  const { edges } = await statusOf(portico.runtimeDir);
   const sum = { full: 0, resumed: 0 };
   for (const { status } of edges) {
-    sum.full += status.tls.full;
-    sum.resumed += status.tls.resumed;
+    sum.full += status!.tls!.full;
+    sum.resumed += status!.tls!.resumed;
   }
   return sum;
 }
@@ -134,7 +131,7 @@ test('the app hears of the connection and of the certificate', needs('curl'), as
 test('a session is resumed by whichever edge gets it', needs('openssl'), async () => {
   const { port } = new URL(portico.origin);
   for (const version of ['-tls1_2', '-tls1_3']) {
-    const before = handshakes();
+    const before = await handshakes();
     const file = at('session');
     const ask = 'GET / HTTP/1.0\r\n\r\n';
     const client = (args: string[]) =>
@@ -159,7 +156,7 @@ test('a session is resumed by whichever edge gets it', needs('openssl'), async (
     // Which edge accepts is the kernel's choice: of so many connections each gets some.
     const reused = await Promise.all(Array.from({ length: 12 }, () => client(['-sess_in', file])));
     for (const printed of reused) assert.match(printed, /Reused, TLSv1/, version);
-    const { full, resumed } = handshakes();
+    const { full, resumed } = await handshakes();
     assert.deepEqual([full - before.full, resumed - before.resumed], [1, 12], version);
   }
 });

@@ -14,7 +14,7 @@ import { WebSocketServer } from 'ws';
 import { needs } from '../helpers/need.ts';
 import { type Owner, type PorticoProcess, startPortico } from '../helpers/portico.ts';
 import { freePort } from '../helpers/ports.ts';
-import { until } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 import { edgeStatus, openWebSocket } from '../helpers/websockets.ts';
 
 const run = promisify(execFile);

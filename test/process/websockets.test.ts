@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
-import { until } from '../helpers/arbiter.ts';
 import { type PorticoProcess, spawnPortico, startPortico, suiteOwner } from '../helpers/portico.ts';
 import { RawClient } from '../helpers/raw-client.ts';
+import { until } from '../helpers/until.ts';
 import {
   edgeStatus,
   Messages,

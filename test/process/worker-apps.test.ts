@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { accepts, freePort } from '../helpers/ports.ts';
-import { ask, open, startWorker, until } from '../helpers/worker.ts';
+import { until } from '../helpers/until.ts';
+import { ask, open, startWorker } from '../helpers/worker.ts';
 
 const frameworks = [
   ['express 4', 'frameworks/express4.cjs'],
@@ -107,7 +108,7 @@ test('fetch handlers: signal aborts, and the stream is cancelled, when the clien
   waiting.stream.cancel();
   endless.stream.cancel();
   const state = () => ask(link, '/state').then((answer) => answer.json());
-  await until(state, ({ aborted, cancelled }) => aborted === 1 && cancelled === 1, 'the abort');
+  await until('the abort', state, ({ aborted, cancelled }) => aborted === 1 && cancelled === 1);
 });
 
 test('fetch handlers: a client that does not read stops the stream', async (t) => {
@@ -117,15 +118,11 @@ test('fetch handlers: a client that does not read stops the stream', async (t) =
   const pulled = async () => (await ask(link, '/state')).json().pulled as number;
   // It has stopped when a hundred requests later it stands where it stood.
   let last = -1;
-  await until(
-    async () => {
-      const before = last;
-      for (let i = 0; i < 100; i++) last = await pulled();
-      return last === before;
-    },
-    (stands) => stands,
-    'the stream to stop',
-  );
+  await until('the stream to stop', async () => {
+    const before = last;
+    for (let i = 0; i < 100; i++) last = await pulled();
+    return last === before;
+  });
   // 16 KB a pull: the window of 256 KB, and what the streams between hold.
   assert.ok(last < 64, `pulled ${last} times`);
   endless.stream.cancel();
@@ -137,7 +134,7 @@ test('Hono sees its signal abort', async (t) => {
   await ask(link, '/');
   waiting.stream.cancel();
   const state = () => ask(link, '/aborted').then((answer) => answer.json());
-  await until(state, ({ aborted }) => aborted === 1, 'the abort');
+  await until('the abort', state, ({ aborted }) => aborted === 1);
 });
 
 const listening = [

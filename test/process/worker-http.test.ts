@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http, { Agent } from 'node:http';
 import { test } from 'node:test';
-import { spawnWorker, until, type WorkerProcess } from '../helpers/worker.ts';
+import { until } from '../helpers/until.ts';
+import { spawnWorker, type WorkerProcess } from '../helpers/worker.ts';
 
 const app = 'basic/esm.mjs';
 
@@ -42,9 +43,9 @@ test('an app is served over plain HTTP, several requests on one connection', asy
   const failed = await ask('/throw');
   assert.deepEqual([failed.status, failed.text], [500, 'Internal Server Error\n']);
   await until(
+    'a heartbeat that counts three requests',
     async () => worker.messages.findLast(({ type }) => type === 'heartbeat'),
     (beat) => beat?.type === 'heartbeat' && beat.served === 3 && beat.inFlight === 0,
-    'a heartbeat that counts three requests',
   );
 });
 
@@ -87,9 +88,9 @@ test('what is in flight at the deadline is cut', async (t) => {
   const failed = once(waiting, 'error');
   waiting.end();
   await until(
+    'the request in flight',
     async () => JSON.parse((await ask('/waiting')).text).keys.length,
     (keys) => keys === 1,
-    'the request in flight',
   );
   worker.send({ type: 'drain', deadlineMs: 50 });
   await failed;

@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Link } from '../../src/link/link.ts';
-import { ask, open, spawnWorker, startWorker, until } from '../helpers/worker.ts';
+import { until } from '../helpers/until.ts';
+import { ask, open, spawnWorker, startWorker } from '../helpers/worker.ts';
 
 const app = 'basic/esm.mjs';
 
@@ -28,9 +29,9 @@ test('content streams both ways at once', async (t) => {
   const echo = open(link, { target: '/echo' }, { unfinished: true });
   echo.stream.write(Buffer.from('one '));
   await until(
-    async () => echo.received(),
-    (bytes) => bytes === 4,
     'the first piece',
+    () => echo.received(),
+    (bytes) => bytes === 4,
   );
   echo.stream.write(Buffer.from('two'));
   echo.stream.end([]);
@@ -43,13 +44,13 @@ test('an app that writes faster than the client reads is made to wait', async (t
   await big.head;
   const written = async () => (await ask(link, '/written')).json().chunks as number;
   const stopped = await until(
+    'the app to wait',
     async () => {
       const before = await written();
       for (let i = 0; i < 50; i++) await ask(link, '/');
       return { before, now: await written() };
     },
     ({ before, now }) => before === now,
-    'the app to wait',
   );
   assert.ok(stopped.now < 100, `${stopped.now} chunks of 16 KB written`);
   big.resume();
@@ -62,7 +63,7 @@ test('a client that leaves is seen by the app', async (t) => {
   await allWaiting(link, ['a']);
   waiting.stream.cancel();
   const state = () => ask(link, '/waiting').then((answer) => answer.json());
-  await until(state, ({ aborted }) => aborted === 1, 'the abort');
+  await until('the abort', state, ({ aborted }) => aborted === 1);
 });
 
 test('a handler that throws or rejects answers 500, is logged, and the worker goes on', async (t) => {
@@ -106,10 +107,10 @@ test('it beats with what it has in flight and has served', async (t) => {
   await ask(link, '/');
   const waiting = open(link, '/wait?key=a');
   await until(
-    async () => worker.messages.at(-1),
+    'a heartbeat that says so',
+    () => worker.messages.at(-1),
     (last) =>
       last?.type === 'heartbeat' && last.inFlight === 1 && last.served === 1 && last.rssBytes > 1e6,
-    'a heartbeat that says so',
   );
   waiting.stream.cancel();
 });
@@ -119,15 +120,11 @@ test('a blocked event loop beats no more', async (t) => {
   await worker.heard('heartbeat');
   open(link, '/block');
   const count = () => worker.messages.length;
-  await until(
-    async () => {
-      const before = count();
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      return count() === before;
-    },
-    (silent) => silent,
-    'silence',
-  );
+  await until('silence', async () => {
+    const before = count();
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    return count() === before;
+  });
 });
 
 test('a sync worker does not beat for a request that takes longer than the timeout', async (t) => {
@@ -137,21 +134,17 @@ test('a sync worker does not beat for a request that takes longer than the timeo
   await worker.heard('heartbeat');
   const waiting = open(link, '/wait?key=a');
   const beats = () => worker.messages.length;
-  await until(
-    async () => {
-      const before = beats();
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      return beats() === before;
-    },
-    (silent) => silent,
-    'silence',
-  );
+  await until('silence', async () => {
+    const before = beats();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return beats() === before;
+  });
   waiting.stream.cancel();
   const before = beats();
   await until(
-    async () => beats(),
-    (now) => now > before,
     'beats after the request',
+    () => beats(),
+    (now) => now > before,
   );
 });
 
@@ -172,11 +165,7 @@ test('a drain lets the requests in flight end, takes no new ones, and leaves wit
   worker.send({ type: 'drain', deadlineMs: 20_000 });
   await worker.logged(/draining/);
   const socket = (await worker.heard('ready')).sockets[0]!;
-  await until(
-    async () => existsSync(socket),
-    (exists) => !exists,
-    'the socket to go',
-  );
+  await until('the socket to go', () => !existsSync(socket));
   releasing.stream.end([]);
   assert.equal((await releasing.answer).json().bytes, 0);
   waiting.stream.cancel();
@@ -260,11 +249,7 @@ test('the event log is opened anew on USR1 and when asked', async (t) => {
     await ask(link, '/throw');
     rmSync(file);
     reopen();
-    await until(
-      async () => existsSync(file),
-      (exists) => exists,
-      'the new file',
-    );
+    await until('the new file', () => existsSync(file));
   }
 });
 
@@ -315,9 +300,8 @@ test('plain HTTP on its socket is served, counted and waited for by a drain; non
   await worker.logged(/says nonsense about its client/);
   const waiting = say(get.replace('/', '/wait?key=plain'));
   await until(
-    async () => (await say(get.replace('/', '/in-flight'))) !== '',
-    (answered) => answered,
     'an answer beside it',
+    async () => (await say(get.replace('/', '/in-flight'))) !== '',
   );
   worker.send({ type: 'drain', deadlineMs: 300 });
   assert.equal(await worker.exited, 0);
@@ -339,17 +323,13 @@ test('threads: each has its socket, heartbeats add up, retire and drain work for
   for (const each of links) assert.equal((await ask(each, '/')).text(), 'hello');
   const waiting = open(links[1]!, '/wait?key=a');
   await until(
+    'a heartbeat of all threads',
     async () => worker.messages.findLast(({ type }) => type === 'heartbeat'),
     (beat) => beat?.type === 'heartbeat' && beat.inFlight === 1 && beat.served === 3,
-    'a heartbeat of all threads',
   );
   await worker.heard('retire');
   worker.send({ type: 'drain', deadlineMs: 20_000 });
-  await until(
-    async () => existsSync(sockets[1]!),
-    (exists) => !exists,
-    'the socket to go',
-  );
+  await until('the socket to go', () => !existsSync(sockets[1]!));
   waiting.stream.cancel();
   assert.equal(await worker.exited, 0);
 });
@@ -359,15 +339,11 @@ test('threads: one that hangs stops the heartbeats, one that dies ends the worke
   const hanging = await startWorker(t, app, { config });
   open(hanging.link, '/block');
   const count = () => hanging.worker.messages.length;
-  await until(
-    async () => {
-      const before = count();
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      return count() === before;
-    },
-    (silent) => silent,
-    'silence',
-  );
+  await until('silence', async () => {
+    const before = count();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return count() === before;
+  });
   const dying = await startWorker(t, app, { config });
   await ask(dying.link, '/uncaught');
   assert.equal(await dying.worker.exited, 1);
@@ -396,8 +372,8 @@ function notesFile(t: TestContext): string {
 async function allWaiting(link: Link, keys: string[]): Promise<void> {
   const state = () => ask(link, '/waiting').then((answer) => answer.json());
   await until(
+    `${keys} to be in the app`,
     state,
     (now) => JSON.stringify(now.keys) === JSON.stringify(keys),
-    `${keys} to be in the app`,
   );
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { Action } from '../../src/arbiter/decide/events.ts';
 import type { State, Worker } from '../../src/arbiter/decide/state.ts';
 import { decide } from '../../src/arbiter/decide.ts';
+import { workerAddress } from '../helpers/worker-address.ts';
 import { type Decide, live } from './life.ts';
 
 const livesMax = 2000;
@@ -66,17 +67,7 @@ const faults: readonly { name: string; found: RegExp; decide: Decide }[] = [
       actions: actions.flatMap((action): readonly Action[] => {
         if (action.kind !== 'spawn-worker') return [action];
         const { id, slot } = action;
-        const worker = {
-          id,
-          slot,
-          pid: 1,
-          app: 'app',
-          protocol: 'link',
-          sockets: [],
-          capacity: 1,
-          leavesWhenIdle: false,
-          retireAfter: 0,
-        } as const;
+        const worker = workerAddress({ id, slot, sockets: [] });
         return [
           action,
           ...state.edges

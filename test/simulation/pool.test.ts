@@ -9,6 +9,7 @@ import { failure } from '../../src/errors/failure.ts';
 import { type Random, randomFrom, seed } from '../helpers/random.ts';
 import { ScriptedExchange } from '../helpers/scripted-exchange.ts';
 import { ScriptedLink, type ScriptedStream } from '../helpers/scripted-link.ts';
+import { workerAddress } from '../helpers/worker-address.ts';
 
 const lives = 400;
 const stepsMax = 150;
@@ -95,17 +96,7 @@ class Life {
     const id = ++this.ids;
     const sockets = Array.from({ length: socketsPerWorker }, (_, index) => `/run/${id}-${index}`);
     this.workers.set(id, new Set(sockets));
-    this.pool.admit({
-      id,
-      slot: id,
-      pid: id,
-      app: 'app',
-      protocol: 'link',
-      sockets,
-      capacity,
-      leavesWhenIdle: false,
-      retireAfter: 0,
-    });
+    this.pool.admit(workerAddress({ id, sockets, capacity }));
   }
 
   /** The process ends: its links close and the arbiter says so, in either order. */

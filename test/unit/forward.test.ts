@@ -8,6 +8,8 @@ import { failure } from '../../src/errors/failure.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { ScriptedExchange, type ScriptedOptions } from '../helpers/scripted-exchange.ts';
 import { ScriptedLink, type ScriptedStream } from '../helpers/scripted-link.ts';
+import { until } from '../helpers/until.ts';
+import { workerAddress } from '../helpers/worker-address.ts';
 
 const quiet: Log = {
   trace() {},
@@ -46,17 +48,7 @@ class Bench {
   admit(id: number, capacity = 100, sockets = 1): void {
     const before = this.links.length;
     const paths = Array.from({ length: sockets }, (_, index) => `/run/${id}-${index}.sock`);
-    this.pool.admit({
-      id,
-      slot: id,
-      pid: 1000 + id,
-      app: 'app',
-      protocol: 'link',
-      sockets: paths,
-      capacity,
-      leavesWhenIdle: false,
-      retireAfter: 0,
-    });
+    this.pool.admit(workerAddress({ id, sockets: paths, capacity }));
     for (const link of this.links.slice(before)) link.up();
   }
 
@@ -281,7 +273,7 @@ test('a POST that may have been worked on is answered with 502 and the reason', 
   assert.equal(exchange.failure?.code, 'WORKER_DIED');
   assert.equal(
     exchange.failure?.detail,
-    'worker 1 (pid 1001): the link was closed; not retried: POST is not idempotent',
+    'worker 1 (pid 10001): the link was closed; not retried: POST is not idempotent',
   );
   assert.equal(bench.streams.length, 0);
 });
@@ -421,15 +413,15 @@ test('sync workers: an upload too large for memory goes through a file, also twi
   const upload = bench.send({ method: 'PUT', bodyLength: 1_500_000 });
   for (const piece of pieces) upload.sendContent(piece);
   upload.endContent();
-  await until(() => bench.streams.length === 1);
+  await until('the stream', () => bench.streams.length === 1);
   assert.equal(upload.consumedBytes, 1_500_000);
   const first = bench.streams[0]!;
-  await until(() => first.content.length >= 500_000);
+  await until('what it reads ahead', () => first.content.length >= 500_000);
   assert.ok(first.content.length < 700_000, 'reads no further ahead than the worker takes');
   first.link.die();
   const second = bench.streams[0]!;
   let taken = 0;
-  await until(() => {
+  await until('the end of the content', () => {
     if (second.content.length > taken) second.observer.onConsumed(second.content.length - taken);
     taken = second.content.length;
     return second.trailers !== null;
@@ -438,14 +430,6 @@ test('sync workers: an upload too large for memory goes through a file, also twi
   second.answer('stored');
   assert.equal(upload.content, 'stored');
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, 'waited too long');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 test('a fault on the way of a response costs its client a 500, and the worker is free again', () => {
   const fault = () => {
