@@ -1,7 +1,7 @@
 // What an HTTP/2 connection at the edge does with broken and hostile clients: frames sent by hand.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { echo, startEdge } from '../helpers/edge-listener.ts';
 import {
   ACK,
@@ -244,17 +244,20 @@ const connectionErrors: readonly (readonly [string, readonly Uint8Array[], numbe
   ],
 ];
 
-for (const [what, frames, code] of connectionErrors) {
-  test(`${what}: GOAWAY and the end`, async (t) => {
-    const edge = await startEdge(t, echo, { ...on, headerTimeoutMs: 500, keepAliveMs: 500 });
-    const client = new FrameClient(t, edge.port);
-    client.send(...frames);
-    const found = await client.goaway();
-    assert.ok(found === code || found === PROTOCOL_ERROR, `code ${found}`);
-    assert.equal(edge.heard.length, 0);
-    await edge.until('end of the connection', () => edge.listener.connections === 0);
-  });
-}
+// All at once: each waits a second for the answer to a PING that such a client does not give.
+describe('connection errors', { concurrency: true }, () => {
+  for (const [what, frames, code] of connectionErrors) {
+    test(`${what}: GOAWAY and the end`, async (t) => {
+      const edge = await startEdge(t, echo, { ...on, headerTimeoutMs: 500, keepAliveMs: 500 });
+      const client = new FrameClient(t, edge.port);
+      client.send(...frames);
+      const found = await client.goaway();
+      assert.ok(found === code || found === PROTOCOL_ERROR, `code ${found}`);
+      assert.equal(edge.heard.length, 0);
+      await edge.until('end of the connection', () => edge.listener.connections === 0);
+    });
+  }
+});
 
 test('what is no HTTP/2 after its preface: the end, without a word to any handler', async (t) => {
   const edge = await startEdge(t, echo, on);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { directoryOf, portico } from '../helpers/cli.ts';
 import { repositoryRoot } from '../helpers/portico.ts';
-import { until } from '../helpers/running-edge.ts';
+import { until } from '../helpers/until.ts';
 
 const typed = `
 import { createServer, type Server } from 'node:http';
@@ -16,7 +16,7 @@ console.log('loading');
 export const app: Server = createServer((_req, res) => void res.end());
 `;
 
-test('--check-config loads the app as a worker would', { concurrency: 2 }, async (t) => {
+test('--check-config loads the app as a worker would', async (t) => {
   const cwd = directoryOf(t, {
     'app.ts': typed,
     'throws.js': 'function boom() { throw new Error("no database"); }\nboom();',

@@ -7,9 +7,7 @@ import { test } from 'node:test';
 import { directoryOf, portico } from '../helpers/cli.ts';
 import { repositoryRoot } from '../helpers/portico.ts';
 
-const tests = { concurrency: 2 };
-
-test('the command line', tests, async (t) => {
+test('the command line', async (t) => {
   await t.test('without arguments it says how it is used', async (t) => {
     const ran = await portico([], { cwd: directoryOf(t, {}) });
     assert.deepEqual(ran, {

@@ -27,9 +27,7 @@ const kinds: Record<string, string> = {
   'portico.config.toml': 'app = "app.js:app"\nworkers = 3\n',
 };
 
-test('a config file is found and read, whatever it is written in', {
-  concurrency: 2,
-}, async (t) => {
+test('a config file is found and read, whatever it is written in', async (t) => {
   for (const [name, text] of Object.entries(kinds)) {
     await t.test(name, async (t) => {
       const { code, answer, stderr } = await load(directoryOf(t, { [name]: text }));
@@ -80,7 +78,7 @@ test('relative paths start at chdir, and chdir at the file that sets it', async 
   ]);
 });
 
-test('a file that is wrong is named with the line', { concurrency: 2 }, async (t) => {
+test('a file that is wrong is named with the line', async (t) => {
   const wrong: Record<string, [name: string, text: string, problem: string | RegExp]> = {
     'JSON that is none': [
       'portico.config.json',

@@ -1,9 +1,9 @@
 // A worker that hangs is explained before it is killed: where in the app's code its event loop stands.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { directoryOf } from '../helpers/cli.ts';
-import { spawnPortico, startPortico } from '../helpers/portico.ts';
+import { spawnPortico, startPortico, suiteOwner } from '../helpers/portico.ts';
 
 const app = `const { pbkdf2Sync } = require('node:crypto');
 function spin() {
@@ -21,32 +21,34 @@ module.exports = (req, res) => {
 };
 `;
 
-test('the log says in which line of the app a worker hangs', async (t) => {
-  const cwd = directoryOf(t, { 'app.js': app, 'loads.js': 'let n = 0;\nfor (;;) n++;\n' });
-  const start = (timeout: string, ...args: string[]) =>
-    startPortico(t, ['--workers', '1', '--timeout', timeout, ...args, 'app.js'], { cwd });
+// Two at a time: they wait for time-outs, and a loop takes a CPU meanwhile.
+describe('the log says in which line of the app a worker hangs', { concurrency: 2 }, () => {
+  const suite = suiteOwner();
+  after(() => suite.end());
+  const cwd = directoryOf(suite, { 'app.js': app, 'loads.js': 'let n = 0;\nfor (;;) n++;\n' });
+  const start = (t: TestContext, timeout: string, ...args: string[]) =>
+    startPortico(t, ['--timeout', timeout, '--workers', '1', ...args, 'app.js'], { cwd });
   const file = `${cwd}/app.js`.replaceAll('.', '\\.');
 
-  await t.test('an endless loop, and a runaway regular expression', async () => {
-    for (const [path, frames] of [
-      [
-        '/loop',
-        `    at spin \\(${file}:3:\\d+\\)\\n    at module\\.exports \\(${file}:9:\\d+\\)\\n`,
-      ],
-      ['/regexp', `    at module\\.exports \\(${file}:10:\\d+\\)\\n`],
-    ] as const) {
-      const portico = await start('3s');
-      const gone = fetch(portico.origin + path).catch(() => null);
-      const stuck = 'WARNING\\] arbiter: worker 1 \\(pid \\d+\\) has been stuck for [\\d.]+ s:\\n';
+  test('an endless loop, and a runaway regular expression', async (t) => {
+    const portico = await start(t, '3s', '--workers', '2');
+    const gone = ['/loop', '/regexp'].map((path) => fetch(portico.origin + path).catch(() => null));
+    const stuck = 'WARNING\\] arbiter: worker \\d \\(pid \\d+\\) has been stuck for [\\d.]+ s:\\n';
+    for (const frames of [
+      `    at spin \\(${file}:3:\\d+\\)\\n    at module\\.exports \\(${file}:9:\\d+\\)\\n`,
+      `    at module\\.exports \\(${file}:10:\\d+\\)\\n`,
+    ])
       await portico.logged(new RegExp(stuck + frames));
-      await portico.logged(/worker 1 .* killing it .*stuckIn="\w[\w.]* \(.*app\.js:\d+:\d+\)"/);
-      portico.signal('SIGINT');
-      await gone;
-    }
+    for (const frame of ['spin', 'module\\.exports'])
+      await portico.logged(
+        new RegExp(`worker \\d .* killing it .*stuckIn="${frame} \\(${file}:\\d+:\\d+\\)"`),
+      );
+    portico.signal('SIGINT');
+    await Promise.all(gone);
   });
 
-  await t.test('a native call has no stack, and that is said', async () => {
-    const portico = await start('5s');
+  test('a native call has no stack, and that is said', async (t) => {
+    const portico = await start(t, '5s');
     const gone = fetch(`${portico.origin}/native`).catch(() => null);
     await portico.logged(/worker 1 .* has been stuck .* in native code, of which no stack can be/);
     await portico.logged(/killing it .*stuckIn="native code"/);
@@ -54,8 +56,8 @@ test('the log says in which line of the app a worker hangs', async (t) => {
     await gone;
   });
 
-  await t.test('what hangs for a while goes on as if nothing had been asked', async () => {
-    const portico = await start('4s');
+  test('what hangs for a while goes on as if nothing had been asked', async (t) => {
+    const portico = await start(t, '4s');
     const answer = await fetch(`${portico.origin}/while`);
     assert.equal(await answer.text(), 'done');
     await portico.logged(/has been stuck for .*:\n {4}at forASecond \(.*app\.js:6:\d+\)/);
@@ -63,15 +65,15 @@ test('the log says in which line of the app a worker hangs', async (t) => {
     assert.doesNotMatch(portico.log(), /killing it/);
   });
 
-  await t.test('an app that hangs while it loads', async () => {
+  test('an app that hangs while it loads', async (t) => {
     const args = ['--bind', '127.0.0.1:0', '-w', '1', '--timeout', '5s', 'loads.js'];
     const portico = spawnPortico(t, args, { cwd });
     await portico.logged(/worker 1 .* has been stuck for .*:\n {4}at \S*loads\.js:2:\d+\n/);
     portico.signal('SIGINT');
   });
 
-  await t.test('--no-hang-stack does without', async () => {
-    const portico = await start('1s', '--no-hang-stack');
+  test('--no-hang-stack does without', async (t) => {
+    const portico = await start(t, '1s', '--no-hang-stack');
     const gone = fetch(`${portico.origin}/loop`).catch(() => null);
     await portico.logged(/worker 1 .* killing it \(lastHeartbeat=\{[^}]*\}\)/);
     assert.doesNotMatch(portico.log(), /stuck/);
