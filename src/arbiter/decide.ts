@@ -175,7 +175,8 @@ function scale(turn: Turn, askId: number, request: Extract<Request, { command: '
   const app = name === undefined ? apps[0] : apps.find((other) => other.name === name);
   const isStopping = phase.name === 'stopping';
   if (isStopping || app === undefined) {
-    const why = isStopping ? 'Portico is stopping' : `There is no app ${JSON.stringify(name)}`;
+    const which = name === undefined ? '' : ` ${JSON.stringify(name)}`;
+    const why = isStopping ? 'Portico is stopping' : `There is no app${which}`;
     reply(turn, [askId], { ok: false, problems: [why] });
     return;
   }

@@ -50,13 +50,14 @@ const commandHelp: Readonly<Record<Exclude<Invocation['command'], 'run'>, string
   health:
     'portico health\n\nAsks the running instance for /-/readyz, as a load balancer would. The exit code is 0 when requests\nwould be answered now, else 1. For HEALTHCHECK: no curl is needed.\n',
   reload:
-    'portico reload\n\nLoads settings and app anew, without losing a request. Waits until the new workers serve; the\nexit code is 0 when they do, 1 when the old ones had to go on.\n',
+    'portico reload [--app NAME]\n\nLoads settings and app anew, without losing a request; of several apps all, or NAME alone. Waits\nuntil the new workers serve; the exit code is 0 when they do, 1 when the old ones had to go on.\n',
   stop: 'portico stop\n\nStops the running instance when its open requests are done.\n',
   purge:
     'portico purge URL...\nportico purge --tag TAG...\nportico purge --all\n\nForgets stored responses (see --cache): those of the URLs (a path alone is that of every host),\nthose whose Cache-Tag or Surrogate-Key names a tag, or all.\n',
   routes:
     "portico routes [--json]\nportico routes test [METHOD] URL [-H 'NAME: VALUE']... [--json]\n\nPrints the routes of the config file (-c FILE, or as a start finds it), in order.\ntest: which of them would take the request, what would become of it, and why those before it do not.\n",
-  scale: 'portico scale N\n\nSets the number of workers, until the next reload.\n',
+  scale:
+    'portico scale N [--app NAME]\n\nSets the number of workers, until the next reload; of several apps that of the first, or of NAME.\n',
   cert: 'portico cert dev [--json]\nportico cert inspect FILE [KEYFILE] [--json]\nportico cert inspect HOST:PORT [NAME] [--json]\n\ndev: where the CA of --tls dev is, and how to trust it on each system.\ninspect: what a certificate file (PEM, DER, PKCS#12) holds or a server sends, in plain words, and what a\nbrowser would object to. KEYFILE: whether the key fits. NAME: the one to ask the server for. The passphrase\nof a key or PKCS#12 file is PORTICO_KEYFILE_PASSWORD. The exit code is 1 where nothing could be read.\n',
   build:
     'portico build [OPTIONS] MODULE[:EXPORT] [-o FILE] [--node PATH|VERSION] [--target OS-CPU]\n              [--external PACKAGE]... [--include PATH]...\n\nMakes one executable of Node, Portico, the app, its static directories and its settings. It runs where\nno Node is installed, and takes the same flags, environment and signals as portico. OPTIONS are settings\n(--workers 2, --static /=public, --config FILE): its defaults. Needs esbuild and postject in the project.\n\n--output, -o  the file to write; else the name of the project.\n--node        the Node to build with: the path of a binary, or a version, which npm gets; else this one.\n--target      linux-x64, linux-arm64, darwin-x64 or darwin-arm64; else this machine.\n--external    a package that is not bundled but carried along as it is.\n--include     a file or directory that the app reads, at the same place beside it.\n',

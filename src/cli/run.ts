@@ -34,7 +34,7 @@ export async function runServer(
     return 1;
   }
   const config = withStandIn(loaded.config);
-  if (config.module === null && config.apps.length === 0) {
+  if (config.module === null && config.apps.length + config.routes.length === 0) {
     process.stderr.write(usageText());
     return 1;
   }

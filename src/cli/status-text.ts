@@ -44,6 +44,7 @@ export function statusText(status: Status, nowMs: number): string {
 
 /** Of several, each with a name has it here and in its workers' rows. */
 function appLines({ arbiter, apps, workers }: Status): string[] {
+  if (apps.length === 0) return [`  app         none, generation ${arbiter.generation}`];
   if (apps.length < 2)
     return [
       `  app         ${arbiter.app ?? 'none'} (${arbiter.workerClass}), generation ${arbiter.generation}`,

@@ -61,9 +61,9 @@ export class Pools {
     return [...this.byApp.values()].reduce((sum, pool) => sum + pool.queued, 0);
   }
 
-  /** Of the app that has the fewest: the whole is ready when each is. */
+  /** Of the app that has the fewest: the whole is ready when each is, and without apps at once. */
   get workersReady(): number {
-    return Math.min(...names(this.config).map((name) => this.of(name).workersReady));
+    return Math.min(...appsOf(this.config).map(({ name }) => this.of(name).workersReady));
   }
 
   status(): EdgeStatus['workers'] {
@@ -73,10 +73,5 @@ export class Pools {
 
 /** The app that requests go to which no route takes. */
 export function firstApp(config: Config): string {
-  return names(config)[0] ?? topApp;
-}
-
-function names(config: Config): readonly string[] {
-  const apps = appsOf(config).map(({ name }) => name);
-  return apps.length === 0 ? [topApp] : apps;
+  return appsOf(config)[0]?.name ?? topApp;
 }

@@ -266,8 +266,8 @@ function randomConfig(random: Dice, version: number): Config {
     gracefulTimeoutMs: random.between(0, 6_000),
     workerClass: random.pick(['async', 'wsgi'] as const),
   }));
-  // Without a module the named ones are alone.
-  return { ...config, apps, module: names.length > 0 && random.chance(0.3) ? null : 'app.js' };
+  // Without a module the named ones are alone; and routes, where there are none.
+  return { ...config, apps, module: random.chance(names.length > 0 ? 0.3 : 0.1) ? null : 'app.js' };
 }
 
 /** Makes sure that nothing is changed in place. What is frozen already was looked through before. */

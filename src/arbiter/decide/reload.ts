@@ -138,7 +138,7 @@ function beginRoll(turn: Turn): void {
     });
   for (const { app: name } of rolls)
     if (appOf(turn.state, name) === undefined) putApp(turn, { name, desired: 0, current: null });
-  const deadlineMs = turn.now + Math.max(...rolls.map(({ next }) => rollMs(next.config)));
+  const deadlineMs = turn.now + Math.max(0, ...rolls.map(({ next }) => rollMs(next.config)));
   set(turn, {
     reload: { id, ask, step: 'rolling', deadlineMs, generation, config, added, rolls },
     edgeConfig: { number: generation, config },
@@ -147,6 +147,8 @@ function beginRoll(turn: Turn): void {
   for (const { key, address } of added) {
     tellEdges(turn, { type: 'listen', key, address });
   }
+  // Routes alone: there is nobody to replace.
+  if (rolls.length === 0) finishReload(turn, []);
 }
 
 /** One app's workers are replaced, in part or whole, or (never proven) are as they were. */
