@@ -15,14 +15,17 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM ${NODE_IMAGE} AS portico
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini \
+    && apt-get install -y --no-install-recommends gcc libc6-dev tini \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/portico
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src/ src/
-RUN node node_modules/typescript/bin/tsc -p .
+COPY native/ native/
+COPY scripts/lib.mjs scripts/
+RUN node node_modules/typescript/bin/tsc -p . \
+    && node -e "import('./scripts/lib.mjs').then(({ ensureNative }) => ensureNative('dist/native'))"
 RUN npm prune --omit=dev --ignore-scripts
 COPY static/ static/
 # The last stage has no env(1) for a "#!/usr/bin/env node".

@@ -3,9 +3,11 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureBuilt, ensureProgram, root } from './lib.mjs';
+import { ensureBuilt, ensureNative, ensureProgram, root } from './lib.mjs';
 
 if (process.argv.includes('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
 ensureProgram();
-if (process.argv.includes('--tests'))
+if (process.argv.includes('--tests')) {
   ensureBuilt('test', 'build', ['src', 'test', 'bench', 'tsconfig.json']);
+  ensureNative('build/src/native');
+}

@@ -56,6 +56,32 @@ export function ensureBuilt(project, outDir, inputs, dir = root) {
   writeFileSync(stamp, '');
 }
 
+/** Names of GCC for another processor than this one, as Debian has them. */
+const crossCompilers = { x64: 'x86_64-linux-gnu-gcc', arm64: 'aarch64-linux-gnu-gcc' };
+
+/** Compiles native/ into `outDir`, for the other processor too where its compiler is there. Without a
+ *  compiler, and elsewhere than on Linux, all works without, at some more CPU time. */
+export function ensureNative(outDir, dir = root) {
+  if (process.platform !== 'linux') return;
+  const source = join(dir, 'native', 'portico.c');
+  for (const arch of new Set([process.arch, ...Object.keys(crossCompilers)])) {
+    const target = join(dir, outDir, `linux-${arch}.node`);
+    if (existsSync(target) && statSync(target).mtimeMs >= newestMs(source)) continue;
+    mkdirSync(dirname(target), { recursive: true });
+    const isOwn = arch === process.arch;
+    const compiler = isOwn ? (process.env.CC ?? 'cc') : crossCompilers[arch];
+    // Bound to no C library by name: what is asked of one, glibc and musl both have.
+    const args = ['-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-nostdlib', '-s'];
+    const headers = join(dir, 'node_modules', 'node-api-headers', 'include');
+    const { status, stderr } = spawnSync(compiler, [...args, '-I', headers, '-o', target, source], {
+      encoding: 'utf8',
+    });
+    if (status === 0 || !isOwn) continue;
+    const why = stderr ? stderr.trim() : `there is no C compiler ${compiler}`;
+    console.error(`portico: built without native/, which saves CPU time: ${why}`);
+  }
+}
+
 function newestMs(path) {
   const stat = statSync(path);
   if (!stat.isDirectory()) return stat.mtimeMs;
@@ -70,6 +96,7 @@ function newestMs(path) {
 export function ensureProgram(dir = root) {
   ensureInstalled(dir);
   ensureBuilt('.', 'dist', ['src', 'tsconfig.json', 'package.json'], dir);
+  ensureNative('dist/native', dir);
 }
 
 /** Copies what `npm start` needs to a directory that this user may write. */
@@ -81,6 +108,7 @@ export function copyProgram(to) {
     '.npmrc',
     'tsconfig.json',
     'src',
+    'native',
     'static',
     'examples',
     'scripts',

@@ -14,12 +14,13 @@ const source = new Map(files.map((file) => [file, readFileSync(join('src', file)
 const mayImport: Record<string, readonly string[]> = {
   errors: [],
   executable: [],
+  native: ['executable'],
   http: ['errors'],
   config: ['executable', 'errors', 'http', 'certificates'],
   certificates: ['errors'],
   ipc: ['config', 'certificates'],
   telemetry: ['executable', 'config'],
-  link: ['http', 'errors', 'telemetry'],
+  link: ['native', 'http', 'errors', 'telemetry'],
   nodehttp: ['http', 'errors'],
   routing: ['config', 'http', 'errors'],
   arbiter: ['executable', 'config', 'ipc', 'telemetry', 'errors', 'certificates'],
@@ -34,6 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
     'certificates',
   ],
   edge: [
+    'native',
     'executable',
     'config',
     'routing',
@@ -45,7 +47,17 @@ const mayImport: Record<string, readonly string[]> = {
     'nodehttp',
     'certificates',
   ],
-  worker: ['executable', 'config', 'ipc', 'telemetry', 'errors', 'http', 'link', 'nodehttp'],
+  worker: [
+    'native',
+    'executable',
+    'config',
+    'ipc',
+    'telemetry',
+    'errors',
+    'http',
+    'link',
+    'nodehttp',
+  ],
 };
 
 /** Programs that are started, so nothing imports them; and what users import. */

@@ -196,6 +196,7 @@ export interface Config {
   /** Most requests one worker process works on at a time; 1 for sync, as many as threads for wsgi. */
   readonly workerConnections: number;
   readonly workerScheduling: 'batch' | 'normal';
+  readonly nativeIo: boolean;
   readonly maxRequests: number;
   readonly maxRequestsJitter: number;
   readonly timeoutMs: number;

@@ -5,6 +5,7 @@ import type { BindAddress, Config } from '../config/config.ts';
 import { failure } from '../errors/failure.ts';
 import { type Channel, channelFromEdge } from '../ipc/channel.ts';
 import type { FromEdge, TlsFiles, ToEdge } from '../ipc/messages.ts';
+import { useNative } from '../native/native.ts';
 import { openLog } from '../telemetry/log.ts';
 import { setProcessTitle } from '../telemetry/process-title.ts';
 import { Edge } from './edge.ts';
@@ -155,6 +156,8 @@ class EdgeProcess {
         this.phase = { name: 'opening', edge, awaited: config.bind.length };
       } else this.phase.edge.configure(config, tls);
       useLog();
+      const isNative = useNative(config.nativeIo);
+      this.log.debug(isNative ? 'writes past Node’s streams' : 'writes through Node’s streams');
       // One says it for all.
       if (isFirst && this.role === 'edge 1') watchExpiry(this.log, this.phase.edge.certificates);
     } catch (error) {

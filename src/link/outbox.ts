@@ -2,6 +2,7 @@
 // of the event loop, and the queue of streams that wait until the socket takes more.
 
 import type { Socket } from 'node:net';
+import { sendPiecesNow } from '../native/send-now.ts';
 import { Encoder } from './encoder.ts';
 import * as wire from './protocol.ts';
 
@@ -118,10 +119,13 @@ export class Outbox {
     const { encoder, socket } = this;
     encoder.seal();
     const { parts } = encoder;
-    const last = parts.length - 1;
+    const sent = sendPiecesNow(socket, parts);
+    const rest = sent === 0 ? parts : behind(parts, sent);
+    const last = rest.length - 1;
+    if (last < 0) return;
     if (last > 0) socket.cork();
-    for (let index = 0; index < last; index++) socket.write(parts[index]!);
-    socket.write(parts[last]!, this.onWritten);
+    for (let index = 0; index < last; index++) socket.write(rest[index]!);
+    socket.write(rest[last]!, this.onWritten);
     if (last > 0) socket.uncork();
   }
 
@@ -157,6 +161,17 @@ export class Outbox {
     }
     this.flush();
   }
+}
+
+/** What is left of `parts` behind the first `bytes`. */
+function behind(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let sent = bytes;
+  for (const part of parts) {
+    if (sent < part.length) rest.push(part.subarray(sent));
+    sent = Math.max(0, sent - part.length);
+  }
+  return rest;
 }
 
 function flushScheduled(outbox: Outbox): void {

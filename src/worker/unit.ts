@@ -3,6 +3,7 @@
 import cluster from 'node:cluster';
 import type { Config } from '../config/config.ts';
 import type { WorkerAssignment } from '../ipc/messages.ts';
+import { useNative } from '../native/native.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { App } from './adapt-app.ts';
 import { BootError } from './boot-error.ts';
@@ -40,6 +41,7 @@ export interface Unit {
 /** Loads the app and listens; rejects with a BootError. */
 export async function startUnit(options: UnitOptions): Promise<Unit> {
   const { config, assignment, log } = options;
+  useNative(config.nativeIo);
   const capture = captureListen({ bind: config.bind, log });
   cluster.once('fork', () => {
     log.warning(

@@ -53,6 +53,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     edges: 1,
     workerConnections: 100,
     workerScheduling: 'normal',
+    nativeIo: true,
     maxRequests: 0,
     maxRequestsJitter: 0,
     hangStack: false,

@@ -25,7 +25,7 @@ export async function buildOwnExecutable(
     });
     const base = findBaseNode(values.node ?? null, values.target ?? null);
     const output = resolve(values.output ?? join(projectDir, 'build', 'portico'));
-    const parts = await ownParts(loadBundler(projectDir));
+    const parts = await ownParts(loadBundler(projectDir), base.target);
     assemble(parts, { base, output, projectDir });
     process.stdout.write(`${builtText(output, base)}\n`);
     return 0;

@@ -1,6 +1,6 @@
 // Portico itself as parts of an executable: its code in bundles, one for each kind of process and thread, and its own files.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +47,8 @@ const babelPart: Plugin = {
   },
 };
 
-export async function ownParts(bundler: Bundler): Promise<Parts> {
+/** `target`: platform and processor, as in "linux-x64". */
+export async function ownParts(bundler: Bundler, target: string): Promise<Parts> {
   const dist = fileURLToPath(new URL('../../', import.meta.url));
   const { outputFiles } = await bundler.build({
     absWorkingDir: dist,
@@ -75,6 +76,9 @@ export async function ownParts(bundler: Bundler): Promise<Parts> {
   const parts: Parts = new Map();
   for (const { path, contents } of outputFiles)
     parts.set(path.slice(join(dist, 'out/').length), Buffer.from(contents));
+  // Compiled when Portico was; without it an executable works as well.
+  const native = join(dist, 'native', `${target}.node`);
+  if (existsSync(native)) parts.set(`native/${target}.node`, readFileSync(native));
   const jiti = dirname(createRequire(import.meta.url).resolve('jiti/package.json'));
   parts.set('babel.js', readFileSync(join(jiti, 'dist/babel.cjs')));
   for (const name of ownFiles) parts.set(name, ownFile(name));

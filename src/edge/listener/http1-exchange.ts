@@ -263,6 +263,15 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     return !this.wantsDrain;
   }
 
+  sendFile(file: number, offset: number, length: number): number {
+    const { record, contentLength } = this;
+    if (this.over || this.ended || !this.responded || this.framing !== 'length') return 0;
+    if (record.responseBytes + length > contentLength) return 0;
+    const sent = this.connection.output.sendFile(file, offset, length);
+    record.responseBytes += sent;
+    return sent;
+  }
+
   end(trailers: Fields): void {
     if (this.over || this.ended || !this.responded) return;
     const { framing, contentLength, record } = this;

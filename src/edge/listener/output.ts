@@ -1,6 +1,7 @@
 // What waits to be written to one socket: gathered, so that a response is one system call.
 
 import type { Socket } from 'node:net';
+import { sendFileNow, sendNow } from '../../native/send-now.ts';
 
 /** Up to here pieces are copied into one buffer: for a small answer that costs no more than a writev
  *  of them, and over TLS it is one record. Above, copying would cost more. */
@@ -68,7 +69,10 @@ export class Output {
     if (pending === 0) return;
     this.drop();
     if (socket.destroyed || socket.writableEnded) return;
-    if (bytes === null) this.writeSmall(text, pending);
+    const sent = more === null && this.isPlainAndIdle ? sendNow(socket, text, bytes) : 0;
+    if (sent === pending) return;
+    if (sent > 0) this.writeRest(sent, text, bytes);
+    else if (bytes === null) this.writeSmall(text, pending);
     else if (text === '' && more === null) socket.write(bytes);
     else if (pending <= COMBINE_BYTES) this.writeCombined(pending, text, bytes, more);
     else {
@@ -79,6 +83,13 @@ export class Output {
       if (more !== null) for (const piece of more) writePiece(socket, piece);
       socket.uncork();
     }
+  }
+
+  /** What the kernel did not take at once, because it is full. */
+  private writeRest(sent: number, text: string, bytes: Uint8Array | null): void {
+    const { socket } = this;
+    if (bytes === null || sent < text.length) writePiece(socket, text.slice(sent));
+    if (bytes !== null) socket.write(bytes.subarray(Math.max(0, sent - text.length)));
   }
 
   /** Larger ones go through a buffer that is used again: to allocate 10 KB costs as much as all the
@@ -121,6 +132,16 @@ export class Output {
     this.directBytes = 0;
     if (error) this.socket.destroy(error);
   };
+
+  /** Behind all that waits: so many bytes of an open file, from `offset` on, are with the kernel. */
+  sendFile(file: number, offset: number, length: number): number {
+    this.flush();
+    return this.isPlainAndIdle ? sendFileNow(this.socket, file, offset, length) : 0;
+  }
+
+  private get isPlainAndIdle(): boolean {
+    return !this.keepsBytes && this.directBytes === 0;
+  }
 
   /** Bytes that were written and that the kernel has not taken. */
   get unsent(): number {

@@ -5,7 +5,7 @@ import { failure } from '../../errors/failure.ts';
 import type { Exchange, ExchangeHandler } from '../../http/exchange.ts';
 import type { ByteRange } from '../../http/ranges.ts';
 import { BLOCK_BYTES, type BlockStore } from './hot-cache.ts';
-import { closeFile, isUnchanged } from './open-checked.ts';
+import { closeFile, isUnchanged, NO_FILE } from './open-checked.ts';
 import type { LocatedFile } from './representation.ts';
 
 /** A read in libuv's threads costs some 20 µs whatever its size; larger ones fall out of the second
@@ -15,6 +15,11 @@ const READ_BYTES = 256 * 1024;
 const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Below this the memory is not used again: the end of the answer may still be on its way. */
 const REUSE_BYTES_MIN = 64 * 1024;
+/** Of a file that the kernel sends itself, what it is given of when the socket is full: one learns from
+ *  it when there is room again. */
+const STOPGAP_BYTES = 64 * 1024;
+/** What one client takes at once before others have their turn, as nginx's sendfile_max_chunk. */
+const SENDFILE_BYTES_MAX = 2 * 1024 * 1024;
 /** Buffers kept for the next file: as many as two large downloads use. */
 const SPARE_MAX = 8;
 
@@ -54,6 +59,8 @@ class FileStream implements ExchangeHandler {
   private ready: Uint8Array | null = null;
   /** Parts from memory that were written since there was room. */
   private queuedBytes = 0;
+  /** Some of it was: then it is, but for what tells when the socket has room. */
+  private isSentByKernel = false;
   private isReading = false;
   private isBlocked = false;
   private isOver = false;
@@ -104,9 +111,8 @@ class FileStream implements ExchangeHandler {
         return;
       }
       if (typeof piece !== 'string' && this.at <= piece.end) {
-        if (this.open.blocks !== null && this.sendBlock(this.open.blocks, piece.end)) continue;
-        if (this.open.blocks === null) this.read(Math.min(READ_BYTES, piece.end - this.at + 1));
-        return;
+        if (!this.sendPart(piece.end)) return;
+        continue;
       }
       this.piece++;
       this.at = startOf(this.pieces[this.piece]);
@@ -117,6 +123,32 @@ class FileStream implements ExchangeHandler {
     }
   }
 
+  /** False: what comes next comes later. */
+  private sendPart(end: number): boolean {
+    if (this.queuedBytes >= QUEUED_BYTES_MAX) {
+      // A client that takes all at once: others have their turn before it has more.
+      if (!this.isBlocked) setImmediate(() => this.onDrain());
+      return false;
+    }
+    this.sendFile(end);
+    if (this.at > end) return true;
+    if (this.isSentByKernel && this.isBlocked) return false;
+    const last = this.isSentByKernel ? Math.min(end, this.at + STOPGAP_BYTES - 1) : end;
+    if (this.open.blocks !== null) return this.sendBlock(this.open.blocks, last);
+    this.read(Math.min(READ_BYTES, last - this.at + 1));
+    return false;
+  }
+
+  private sendFile(end: number): void {
+    const { fd } = this.open;
+    if (fd === NO_FILE || this.exchange.sendFile === undefined) return;
+    const length = Math.min(SENDFILE_BYTES_MAX, end - this.at + 1);
+    const sent = this.exchange.sendFile(fd, this.at, length);
+    this.at += sent;
+    this.queuedBytes += sent;
+    this.isSentByKernel ||= sent > 0;
+  }
+
   /** The rest of the part that the next byte is in, as far as it is wanted; read whole if need be.
    *  False: what comes next comes later. */
   private sendBlock(blocks: BlockStore, end: number): boolean {
@@ -125,11 +157,6 @@ class FileStream implements ExchangeHandler {
     const block = blocks.get(index);
     if (block === undefined) {
       this.readBlock(blocks, index, end);
-      return false;
-    }
-    if (this.queuedBytes >= QUEUED_BYTES_MAX) {
-      // A client that takes all at once: others have their turn before it has more.
-      if (!this.isBlocked) setImmediate(() => this.onDrain());
       return false;
     }
     const chunk = block.subarray(this.at - start, end - start + 1);

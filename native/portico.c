@@ -1,0 +1,106 @@
+// System calls that Node has no way to, or only a long one: writes to a socket past its streams, and files
+// sent from the kernel's own memory. Linux, Node-API 8 (Node 20 and newer, any build).
+//
+// No function here keeps anything, waits, or looks at what the bytes mean: descriptors and lengths come
+// from src/native/, which says when each may be called. Errors are given back as -errno.
+
+#define _GNU_SOURCE
+#define NAPI_VERSION 8
+#include <errno.h>
+#include <node_api.h>
+#include <stddef.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+// A response head is 200 to 400 bytes; longer text goes through Node.
+enum { TEXT_MAX = 16 * 1024, PIECES_MAX = 16 };
+
+// Looked at in turn and sent in turn: of a file that is half in memory, that half is sent.
+enum { WINDOW = 256 * 1024 };
+
+static napi_value number(napi_env env, int64_t value) {
+  napi_value result;
+  return napi_create_int64(env, value, &result) == napi_ok ? result : NULL;
+}
+
+// Text is put behind what is in `text` already. False: of another type, or more text than there is room for.
+static int take(napi_env env, napi_value value, struct iovec *piece, char *text, size_t *used) {
+  napi_valuetype type;
+  if (napi_typeof(env, value, &type) != napi_ok) return 0;
+  if (type == napi_string) {
+    size_t length;
+    if (napi_get_value_string_latin1(env, value, NULL, 0, &length) != napi_ok) return 0;
+    if (length >= TEXT_MAX - *used) return 0;
+    char *start = text + *used;
+    // Ends it with a NUL, for which there is room.
+    if (napi_get_value_string_latin1(env, value, start, length + 1, &length) != napi_ok) return 0;
+    *used += length;
+    *piece = (struct iovec){start, length};
+    return 1;
+  }
+  return napi_get_typedarray_info(env, value, NULL, &piece->iov_len, &piece->iov_base, NULL, NULL) == napi_ok;
+}
+
+// send(socket, ...pieces): how many bytes of all pieces the kernel has taken. Pieces are Latin-1 text and Uint8Arrays.
+static napi_value send_pieces(napi_env env, napi_callback_info info) {
+  napi_value args[1 + PIECES_MAX];
+  size_t count = 1 + PIECES_MAX;
+  int32_t socket;
+  char text[TEXT_MAX];
+  size_t used = 0;
+  struct iovec pieces[PIECES_MAX];
+  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
+  if (count < 2 || count > 1 + PIECES_MAX || napi_get_value_int32(env, args[0], &socket) != napi_ok)
+    return number(env, -EINVAL);
+  for (size_t index = 1; index < count; index++)
+    if (!take(env, args[index], &pieces[index - 1], text, &used)) return number(env, -EINVAL);
+  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count - 1};
+  ssize_t sent;
+  do sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (sent < 0 && errno == EINTR);
+  return number(env, sent < 0 ? -errno : sent);
+}
+
+// Whether the byte is in memory, so that to send it waits for no disk.
+static int is_cached(int file, off_t offset) {
+  char byte;
+  struct iovec one = {&byte, 1};
+  return preadv2(file, &one, 1, offset, RWF_NOWAIT) == 1;
+}
+
+// sendFile(socket, file, offset, length): how many bytes of the file, from the offset on, the kernel has put into
+// the socket. 0: the socket is full or gone, the file not in memory or shorter; another way will find out which.
+static napi_value send_file(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  size_t count = 4;
+  int32_t socket, file;
+  int64_t start, length;
+  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
+  if (count < 4 || napi_get_value_int32(env, args[0], &socket) != napi_ok ||
+      napi_get_value_int32(env, args[1], &file) != napi_ok || napi_get_value_int64(env, args[2], &start) != napi_ok ||
+      napi_get_value_int64(env, args[3], &length) != napi_ok || start < 0 || length < 0)
+    return number(env, 0);
+  off_t offset = start;
+  off_t end = start + length;
+  while (offset < end) {
+    size_t window = end - offset < WINDOW ? end - offset : WINDOW;
+    if (!is_cached(file, offset) || !is_cached(file, offset + window - 1)) break;
+    ssize_t sent = sendfile(socket, file, &offset, window);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < (ssize_t)window) break;
+  }
+  return number(env, offset - start);
+}
+
+static int add(napi_env env, napi_value exports, const char *name, napi_callback callback) {
+  napi_value function;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function) == napi_ok &&
+         napi_set_named_property(env, exports, name, function) == napi_ok;
+}
+
+static napi_value init(napi_env env, napi_value exports) {
+  return add(env, exports, "send", send_pieces) && add(env, exports, "sendFile", send_file) ? exports : NULL;
+}
+
+NAPI_MODULE(portico, init)

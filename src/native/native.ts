@@ -1,0 +1,56 @@
+// The functions of native/portico.c, where they were compiled for this machine; all that uses them has another way.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { insideBytes, isInside } from '../executable/inside.ts';
+
+/** Results below 0 are errors: -errno. */
+interface Native {
+  /** Bytes of all pieces that the kernel has taken at once. Text is Latin-1, and less than 16 KB in all. */
+  send(socket: number, ...pieces: (string | Uint8Array)[]): number;
+  /** Bytes of the file, from `offset` on, that were in memory and that the kernel has put into the socket. */
+  sendFile(socket: number, file: number, offset: number, length: number): number;
+}
+
+const compiled = load();
+
+/** Null: not on Linux, not compiled, or not wanted. */
+export let native: Native | null = compiled;
+
+/** False: from here on all goes through Node's own ways. Tells which way it is. */
+export function useNative(wanted: boolean): boolean {
+  native = wanted ? compiled : null;
+  return native !== null;
+}
+
+function load(): Native | null {
+  const name = `${process.platform}-${process.arch}.node`;
+  try {
+    if (!isInside) return open(fileURLToPath(new URL(name, import.meta.url)));
+    const bytes = insideBytes(`native/${name}`);
+    return bytes === null ? null : openBytes(bytes);
+  } catch {
+    // No such file, a system without a dynamic loader, a directory for nothing that is to be run.
+    return null;
+  }
+}
+
+/** What is in an executable has to be a file for a moment, in a directory that nobody else may enter. */
+function openBytes(bytes: Uint8Array): Native {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-native-'));
+  try {
+    const file = join(dir, 'portico.node');
+    writeFileSync(file, bytes, { mode: 0o500 });
+    return open(file);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function open(file: string): Native {
+  const module = { exports: {} };
+  process.dlopen(module, file);
+  return module.exports as Native;
+}

@@ -1,0 +1,233 @@
+// Writes past Node's streams: the same bytes in the same order as with them, whatever the reader does.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Output } from '../../src/edge/listener/output.ts';
+import { Outbox } from '../../src/link/outbox.ts';
+import { native, useNative } from '../../src/native/native.ts';
+import { sendFileNow, sendNow, sendPiecesNow } from '../../src/native/send-now.ts';
+import { type Random, randomFrom, seed } from '../helpers/random.ts';
+
+const canCompile = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;
+const compiled = { skip: canCompile ? false : 'needs Linux and a C compiler' };
+const kinds = ['tcp', 'unix'] as const;
+
+function tempDir(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'portico-native-test-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Both ends of one connection. */
+async function pair(t: TestContext, kind: (typeof kinds)[number]) {
+  const server = createServer({ allowHalfOpen: true });
+  server.listen(kind === 'tcp' ? { port: 0, host: '127.0.0.1' } : join(tempDir(t), 's'));
+  await once(server, 'listening');
+  const address = server.address()!;
+  const far = typeof address === 'string' ? connect(address) : connect(address.port, '127.0.0.1');
+  const [[near]] = (await Promise.all([once(server, 'connection'), once(far, 'connect')])) as [
+    [Socket],
+    unknown,
+  ];
+  server.close();
+  t.after(() => {
+    near.destroy();
+    far.destroy();
+  });
+  near.on('error', () => {});
+  far.on('error', () => {});
+  return { near, far };
+}
+
+function bytesOf(random: Random, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let at = 0; at < length; at += 4) bytes.writeUInt8(random(256), at);
+  return bytes;
+}
+
+/** Takes all that comes, with pauses, and says what it was when the end has come. */
+function readSlowly(far: Socket, random: Random): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  far.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    if (random(3) > 0) return;
+    far.pause();
+    setTimeout(() => far.resume(), random(3));
+  });
+  return once(far, 'end').then(() => Buffer.concat(chunks));
+}
+
+const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+test('it is compiled where there is a compiler', compiled, () => {
+  assert.ok(native !== null);
+});
+
+for (const wanted of [true, false])
+  for (const kind of kinds)
+    test(`${wanted ? 'native' : 'streams'}, ${kind}: random pieces arrive in order at a slow reader (seed ${seed})`, async (t) => {
+      useNative(wanted);
+      t.after(() => useNative(true));
+      const random = randomFrom(seed);
+      const { near, far } = await pair(t, kind);
+      // From when on the kernel is full.
+      let received: Promise<Buffer> | null = null;
+      const output = new Output(near, false);
+      const sent: Buffer[] = [];
+      for (let total = 0; total < 8 * 1024 * 1024; ) {
+        for (let pieces = random(5); pieces >= 0; pieces--) {
+          const piece = bytesOf(random, 1 + random(random(8) === 0 ? 600_000 : 3000));
+          sent.push(piece);
+          total += piece.length;
+          if (piece.length < 3000 && random(2) === 0) output.addText(piece.toString('latin1'));
+          else output.addBytes(piece);
+        }
+        output.flush();
+        if (output.unsent > 0) received ??= readSlowly(far, random);
+        if (output.unsent > 2_000_000) await once(near, 'drain');
+        else if (random(3) === 0) await turn();
+      }
+      near.end();
+      assert.ok(received !== null, 'the kernel has been full');
+      assert.equal(sha(await received), sha(Buffer.concat(sent)));
+    });
+
+for (const wanted of [true, false])
+  test(`${wanted ? 'native' : 'streams'}: frames of a link leave whole and in order (seed ${seed})`, async (t) => {
+    useNative(wanted);
+    t.after(() => useNative(true));
+    const random = randomFrom(seed + 1);
+    const { near, far } = await pair(t, 'unix');
+    const received = readSlowly(far, random);
+    const outbox = new Outbox(near, () => {});
+    outbox.open();
+    const sent: Buffer[] = [];
+    for (let stream = 1; stream < 600; stream++) {
+      const content = bytesOf(random, 1 + random(60_000));
+      sent.push(Buffer.from(content));
+      outbox.encoder.data(stream, content, 0, content.length);
+      outbox.schedule();
+      while (outbox.isClogged) await turn();
+    }
+    while (outbox.encoder.bytes > 0) await turn();
+    outbox.endSocket();
+    const all = await received;
+    assert.equal(all.length, outbox.handedDown);
+    let at = 0;
+    for (const content of sent) {
+      at = all.indexOf(content, at);
+      assert.ok(at >= 0, 'each content is there, after the one before it');
+      at += content.length;
+    }
+  });
+
+test('Latin-1 text is sent byte for byte', compiled, async (t) => {
+  const { near, far } = await pair(t, 'tcp');
+  const text = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join('');
+  assert.equal(sendNow(near, text, Buffer.from('tail')), 260);
+  near.end();
+  const received = await readSlowly(far, () => 1);
+  assert.equal(received.toString('latin1'), `${text}tail`);
+});
+
+test(
+  'nothing is sent past what waits, to what is not connected, or is over',
+  compiled,
+  async (t) => {
+    const { near, far } = await pair(t, 'tcp');
+    far.pause();
+    while (near.writableLength === 0) near.write(Buffer.alloc(1 << 20));
+    assert.equal(sendNow(near, 'x', null), 0);
+    assert.equal(sendPiecesNow(near, [Buffer.from('x')]), 0);
+    assert.equal(sendFileNow(near, 0, 0, 1), 0);
+    near.destroy();
+    assert.equal(sendNow(near, 'x', null), 0);
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const early = connect((server.address() as { port: number }).port, '127.0.0.1');
+    assert.equal(sendNow(early, 'x', null), 0);
+    await once(early, 'connect');
+    early.end();
+    assert.equal(sendNow(early, 'x', null), 0);
+    early.destroy();
+    server.close();
+  },
+);
+
+test('what a reset connection does not take is told by its stream', compiled, async (t) => {
+  const { near, far } = await pair(t, 'tcp');
+  const output = new Output(near, false);
+  far.resetAndDestroy();
+  const closed = new Promise((resolve) => near.once('close', resolve));
+  near.resume();
+  for (let count = 0; count < 100 && !near.destroyed; count++) {
+    output.addText('x'.repeat(100));
+    output.flush();
+    await turn();
+  }
+  await closed;
+});
+
+test('calls that make no sense are refused, and harm nothing', compiled, async (t) => {
+  const { near } = await pair(t, 'unix');
+  const { fd } = (near as unknown as { _handle: { fd: number } })._handle;
+  const refused = -22;
+  const any = native as unknown as {
+    send(...args: unknown[]): number;
+    sendFile(...args: unknown[]): number;
+  };
+  for (const args of [[], [fd], ['1', 'x'], [fd, 1], [fd, null], [fd, {}], [fd, [1]]])
+    assert.equal(any.send(...args), refused, JSON.stringify(args));
+  assert.equal(any.send(fd, 'x'.repeat(16 * 1024)), refused);
+  assert.equal(any.send(fd, ...Array(17).fill('x')), refused);
+  assert.ok(any.send(1 << 20, 'x') < 0, 'no such descriptor');
+  assert.ok(any.send(openSync('/dev/null', 'r'), 'x') < 0, 'no socket');
+  for (const args of [
+    [],
+    [fd, 0, -1, 5],
+    [fd, 0, 0, -5],
+    [fd, 'a', 0, 1],
+    [fd, 1 << 20, 0, 1],
+    [fd, fd, 0, 1],
+  ])
+    assert.equal(any.sendFile(...args), 0, JSON.stringify(args));
+  const directory = openSync('/', 'r');
+  assert.equal(any.sendFile(fd, directory, 0, 10), 0);
+  closeSync(directory);
+});
+
+test(
+  'the kernel sends a file as far as it reaches, and never past its end',
+  compiled,
+  async (t) => {
+    const content = bytesOf(randomFrom(seed), 900_000);
+    const open = (name: string) => {
+      writeFileSync(join(dir, name), content);
+      const file = openSync(join(dir, name), 'r+');
+      t.after(() => closeSync(file));
+      return file;
+    };
+    const dir = tempDir(t);
+    const [whole, cut] = [open('whole'), open('cut')];
+    ftruncateSync(cut, 1000);
+    const { near, far } = await pair(t, 'tcp');
+    const received = readSlowly(far, () => 1);
+    assert.equal(sendFileNow(near, cut, 0, 5000), 0, 'it has become shorter');
+    assert.equal(sendFileNow(near, cut, 0, 1000), 1000);
+    const deadline = Date.now() + 10_000;
+    for (let at = 0; at < content.length && Date.now() < deadline; await turn())
+      at += sendFileNow(near, whole, at, content.length - at);
+    assert.equal(sendFileNow(near, whole, content.length, 100), 0);
+    near.end();
+    const expected = Buffer.concat([content.subarray(0, 1000), content]);
+    assert.equal(sha(await received), sha(expected));
+  },
+);
