@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, extname, join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { BuildFailure, Loader, Message, Plugin } from 'esbuild';
+import type { BuildFailure, Loader, Plugin } from 'esbuild';
 import { baseToken, baseUrlToken } from '../../executable/run-part.ts';
 import { BuildFault } from './fault.ts';
-import { harmless, isNative, type Package, packageOf } from './packages.ts';
+import { harmless, isModule, isNative, mayLack, type Package, packageOf } from './packages.ts';
 import type { Bundler } from './tools.ts';
 
 export interface AppBundle {
@@ -17,6 +17,8 @@ export interface AppBundle {
   readonly carried: ReadonlyMap<string, Package>;
   /** Files of machine code of the app's own. */
   readonly addons: readonly string[];
+  /** Files of the app's own that ask where they are. */
+  readonly placed: readonly string[];
   /** For whoever builds. */
   readonly notes: readonly string[];
 }
@@ -43,7 +45,14 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
     const { code, format } = await bundleOnce(options, findings);
     if (findings.mustCarry.size === 0) {
       const addons = [...findings.addons].sort();
-      return { code, format, carried, addons, notes: notesOf(findings) };
+      return {
+        code,
+        format,
+        carried,
+        addons,
+        placed: [...findings.placed].sort(),
+        notes: notesOf(findings, options.entry),
+      };
     }
     for (const [dir, found] of findings.mustCarry) carried.set(dir, found);
   }
@@ -63,40 +72,63 @@ interface Findings {
   readonly addons: Set<string>;
   /** Files of the app's own that ask where they are. */
   readonly placed: Set<string>;
+  /** Carried ES modules, as they are called in the bundle. */
+  readonly modules: Set<string>;
+  /** Packages that others ask for and do not call optional. */
+  readonly missing: Set<string>;
 }
 
 function newFindings(carried: ReadonlyMap<string, Package>): Findings {
-  return { carried, mustCarry: new Map(), addons: new Set(), placed: new Set() };
+  return {
+    carried,
+    mustCarry: new Map(),
+    addons: new Set(),
+    placed: new Set(),
+    modules: new Set(),
+    missing: new Set(),
+  };
 }
 
-function notesOf({ placed }: Findings): string[] {
-  return [...placed]
-    .sort()
-    .map(
-      (file) =>
-        `${file} asks for its own place (__dirname or import.meta): files that it reads there come along by --include PATH`,
+function notesOf({ missing }: Findings, entry: string): string[] {
+  const notes: string[] = [];
+  if (missing.size > 0)
+    notes.push(`not installed, so what asks for them will fail: ${[...missing].sort().join(', ')}`);
+  // Its file may have comments, so it is not read as JSON.
+  if (/"emitDecoratorMetadata"\s*:\s*true/.test(nearestTsconfig(entry)))
+    notes.push(
+      'tsconfig.json has emitDecoratorMetadata, which esbuild has not: where types say what is injected (NestJS), compile with tsc and build from what it writes',
     );
+  return notes;
 }
 
 async function bundleOnce(options: BundleOptions, findings: Findings) {
   try {
     return { code: await bundleAs('cjs', options, findings), format: 'cjs' as const };
   } catch (error) {
-    const messages = (error as Partial<BuildFailure>).errors;
-    if (messages === undefined) throw error;
-    if (!messages.every(({ text }) => /top-level await/i.test(text))) throw faultOf(messages);
+    if (!isAboutAwait(error)) throw faultOf(error);
   }
   try {
     return { code: await bundleAs('esm', options, findings), format: 'esm' as const };
   } catch (error) {
-    const messages = (error as Partial<BuildFailure>).errors;
-    throw messages === undefined ? error : faultOf(messages);
+    throw faultOf(error);
   }
 }
 
-function faultOf(messages: readonly Message[]): Error {
-  const lines = messages.map(({ text, location, detail }) => {
-    if (detail instanceof BuildFault) return detail.message;
+function isAboutAwait(error: unknown): boolean {
+  const { errors } = error as Partial<BuildFailure>;
+  return errors?.every(({ text }) => /top-level await/i.test(text)) ?? false;
+}
+
+function faultOf(error: unknown): Error {
+  const { errors, message } = error as Partial<BuildFailure> & Error;
+  if (errors === undefined) {
+    // Installed without its optional packages, or for another system.
+    if (/esbuild/.test(message)) return new BuildFault(`Cannot run esbuild: ${message}`);
+    return error as Error;
+  }
+  const own = errors.find(({ detail }) => detail instanceof BuildFault);
+  if (own !== undefined) return own.detail;
+  const lines = errors.map(({ text, location }) => {
     const at =
       location === null ? '' : `${location.file}:${location.line}:${location.column + 1}: `;
     return at + text;
@@ -127,7 +159,15 @@ async function bundleAs(
     ...(format === 'esm' ? { banner: { js: requireForEsm } } : {}),
     plugins: [leaveOut(external, findings), giveNames({ bundler, entry, root }, findings)],
   });
-  return outputFiles[0]!.text;
+  return withDefaults(outputFiles[0]!.text, findings);
+}
+
+/** `import x from` a module that is required now: esbuild takes what require() gives for the default, as it is with
+ *  CommonJS, where an ES module has one by that name. */
+function withDefaults(code: string, { modules }: Findings): string {
+  return code.replace(/__toESM\(require\("([^"]+)"\), 1\)/g, (whole, path: string) =>
+    modules.has(path) ? `__toESM(require("${path}"))` : whole,
+  );
 }
 
 const requireForEsm =
@@ -135,7 +175,7 @@ const requireForEsm =
 
 /** Packages that are carried along stay out, and so does machine code. */
 function leaveOut(external: readonly string[], findings: Findings): Plugin {
-  const { carried, mustCarry, addons } = findings;
+  const { carried, mustCarry, addons, modules, missing } = findings;
   return {
     name: 'leave-out',
     setup(build) {
@@ -149,6 +189,12 @@ function leaveOut(external: readonly string[], findings: Findings): Plugin {
           resolveDir,
           pluginData: resolving,
         });
+        const asking = packageOf(importer);
+        if (found.errors.length > 0 && kind !== 'import-statement' && asking !== null) {
+          // Node tells of it when it is asked for, and packages that look what is installed go by that.
+          if (!mayLack(asking, args.path)) missing.add(`${args.path} (by ${asking.name})`);
+          return { path: args.path, external: true };
+        }
         if (found.errors.length > 0 || found.external || found.namespace !== 'file')
           return undefined;
         const of = packageOf(found.path);
@@ -165,7 +211,9 @@ function leaveOut(external: readonly string[], findings: Findings): Plugin {
           if (!carried.has(of.dir)) mustCarry.set(of.dir, of);
         } else if (!carried.has(of.dir)) return undefined;
         const below = relative(of.dir, found.path).split(sep).join('/');
-        return { path: `@portico-carried@${encodeURIComponent(of.dir)}@/${below}`, external: true };
+        const path = `@portico-carried@${encodeURIComponent(of.dir)}@/${below}`;
+        if (isModule(found.path)) modules.add(path);
+        return { path, external: true };
       });
     },
   };

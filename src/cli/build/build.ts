@@ -117,7 +117,13 @@ async function makeApp(
     },
     parts,
     carried: [...carried.names, ...(isFile ? ['the app, which awaits at its top level'] : [])],
-    notes: options.include.length > 0 ? [] : bundle.notes,
+    notes: [
+      ...bundle.notes,
+      ...(options.include.length > 0 ? [] : bundle.placed).map(
+        (file) =>
+          `${file} asks for its own place (__dirname or import.meta): files that it reads there come along by --include PATH`,
+      ),
+    ],
   };
 }
 

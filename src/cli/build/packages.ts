@@ -21,10 +21,31 @@ export function packageOf(file: string): Package | null {
   return { name, dir: file.slice(0, at + marker.length) + words.slice(0, count).join(sep) };
 }
 
+/** Whether Node takes a file of a package for an ES module. */
+export function isModule(file: string): boolean {
+  if (!/\.js$/.test(file)) return /\.mjs$/.test(file);
+  for (
+    let dir = dirname(file);
+    dirname(dir) !== dir && !/node_modules$/.test(dir);
+    dir = dirname(dir)
+  )
+    if (existsSync(join(dir, 'package.json'))) return manifestOf(dir).type === 'module';
+  return false;
+}
+
+/** Whether a package says of another one that it can do without. */
+export function mayLack({ dir }: Package, specifier: string): boolean {
+  const { peerDependenciesMeta = {}, optionalDependencies = {} } = manifestOf(dir);
+  const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+  return peerDependenciesMeta[name]?.optional === true || name in optionalDependencies;
+}
+
 interface Manifest {
+  readonly type?: string;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly gypfile?: boolean;
   readonly napi?: unknown;
   readonly binary?: unknown;
