@@ -1,7 +1,8 @@
-// Runs the tests, the fast ones first. Arguments name groups or files: `npm test -- unit`.
+// Runs the tests. Arguments name groups or files: `npm test -- unit`.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { root } from './lib.mjs';
 
@@ -24,11 +25,13 @@ if (files.length === 0) {
   console.error(`portico: no such tests; groups: tidy, ${groups.join(', ')}`);
   process.exit(1);
 }
+// One more than there are CPUs: a good part of the time a test waits, for a process to start or to leave.
+const atOnce = availableParallelism() + 1;
 const { status } = spawnSync(
   process.execPath,
   [
     '--test',
-    '--test-concurrency=2',
+    `--test-concurrency=${atOnce}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     `--test-reporter=${join(root, 'scripts/skipped.mjs')}`,
