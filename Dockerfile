@@ -1,4 +1,4 @@
-# An image of Portico and an app: a build stage each, and a last one with nothing but Node, tini and the two.
+# An image of Portico and an app: a build stage each, and a last one with nothing but Node and the two.
 #
 #   docker build -t web .                                   # the app of docker-compose.yml
 #   docker build -t mine --build-arg APP=path/to/app .      # a directory of this repository, with package.json
@@ -15,7 +15,7 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM ${NODE_IMAGE} AS portico
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends gcc libc6-dev tini \
+    && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/portico
 COPY package.json package-lock.json .npmrc ./
@@ -40,7 +40,6 @@ COPY ${APP}/ ./
 
 FROM ${RUNTIME_IMAGE}
 COPY --from=portico /usr/local/bin/node /usr/local/bin/node
-COPY --from=portico /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=portico /opt/portico/portico /usr/local/bin/portico
 COPY --from=portico /opt/portico/package.json /opt/portico/package.json
 COPY --from=portico /opt/portico/node_modules/ /opt/portico/node_modules/
@@ -58,6 +57,6 @@ ENV NODE_ENV=production \
     PORTICO_RUNTIME_DIR=/dev/shm/portico
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["portico", "health"]
-# Process 1 adopts what the app's processes leave behind, and must wait for it; Node waits for its own children alone.
-ENTRYPOINT ["/usr/local/bin/tini", "--", "portico"]
+# The arbiter is process 1: it waits for what the app's processes leave behind.
+ENTRYPOINT ["portico"]
 CMD ["server.js:app"]

@@ -1,5 +1,6 @@
-// System calls that Node has no way to, or only a long one: writes to a socket past its streams, and files
-// sent from the kernel's own memory. Linux, Node-API 8 (Node 20 and newer, any build).
+// System calls that Node has no way to, or only a long one: writes to a socket past its streams, files sent
+// from the kernel's own memory, waiting for processes that others have started, scheduling. Linux, Node-API 8
+// (Node 20 and newer, any build).
 //
 // No function here keeps anything, waits, or looks at what the bytes mean: descriptors and lengths come
 // from src/native/, which says when each may be called. Errors are given back as -errno.
@@ -8,10 +9,14 @@
 #define NAPI_VERSION 8
 #include <errno.h>
 #include <node_api.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 // A response head is 200 to 400 bytes; longer text goes through Node.
 enum { TEXT_MAX = 16 * 1024, PIECES_MAX = 16 };
@@ -93,6 +98,31 @@ static napi_value send_file(napi_env env, napi_callback_info info) {
   return number(env, offset - start);
 }
 
+// A process number: 0 and below would mean groups, and "any".
+static int take_pid(napi_env env, napi_callback_info info, int32_t *pid) {
+  napi_value arg;
+  size_t count = 1;
+  return napi_get_cb_info(env, info, &count, &arg, NULL, NULL) == napi_ok && count == 1 &&
+         napi_get_value_int32(env, arg, pid) == napi_ok && *pid > 0;
+}
+
+// waitFor(pid): takes note of the end of a child, so that it is no zombie any more. Gives its number, or 0 if it lives.
+static napi_value wait_for(napi_env env, napi_callback_info info) {
+  int32_t pid;
+  if (!take_pid(env, info, &pid)) return number(env, -EINVAL);
+  pid_t ended = waitpid(pid, NULL, WNOHANG);
+  return number(env, ended < 0 ? -errno : ended);
+}
+
+// scheduleAsBatch(pid): the process's main thread, and what it starts from then on, is a batch task. 0: done.
+static napi_value schedule_as_batch(napi_env env, napi_callback_info info) {
+  int32_t pid;
+  struct sched_param priority = {0};
+  if (!take_pid(env, info, &pid)) return number(env, -EINVAL);
+  // musl's function of this name always fails.
+  return number(env, syscall(SYS_sched_setscheduler, pid, SCHED_BATCH, &priority) < 0 ? -errno : 0);
+}
+
 static int add(napi_env env, napi_value exports, const char *name, napi_callback callback) {
   napi_value function;
   return napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function) == napi_ok &&
@@ -100,7 +130,10 @@ static int add(napi_env env, napi_value exports, const char *name, napi_callback
 }
 
 static napi_value init(napi_env env, napi_value exports) {
-  return add(env, exports, "send", send_pieces) && add(env, exports, "sendFile", send_file) ? exports : NULL;
+  return add(env, exports, "send", send_pieces) && add(env, exports, "sendFile", send_file) &&
+                 add(env, exports, "waitFor", wait_for) && add(env, exports, "scheduleAsBatch", schedule_as_batch)
+             ? exports
+             : NULL;
 }
 
 NAPI_MODULE(portico, init)

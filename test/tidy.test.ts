@@ -23,7 +23,7 @@ const mayImport: Record<string, readonly string[]> = {
   link: ['native', 'http', 'errors', 'telemetry'],
   nodehttp: ['http', 'errors'],
   routing: ['config', 'http', 'errors'],
-  arbiter: ['executable', 'config', 'ipc', 'telemetry', 'errors', 'certificates'],
+  arbiter: ['native', 'executable', 'config', 'ipc', 'telemetry', 'errors', 'certificates'],
   cli: [
     'executable',
     'config',

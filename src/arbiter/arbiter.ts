@@ -25,6 +25,7 @@ import { type Identity, resolveIdentity } from './identity.ts';
 import { takeListenFds } from './listen-fds.ts';
 import { giveLogFiles } from './log-files.ts';
 import { type Notifier, openNotifier } from './notify.ts';
+import { reapOrphans } from './orphans.ts';
 import { removePidfile, writePidfile } from './pidfile.ts';
 import { createServers, type Servers } from './programs/servers.ts';
 import { prepareRuntimeDir } from './runtime-dir.ts';
@@ -81,6 +82,8 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     onProblem: (text) => log.warning(text),
   });
   undo.push(() => notifier?.close());
+  const orphans = reapOrphans();
+  undo.push(() => orphans?.close());
   try {
     const placed = fds.place(options.config);
     if (!placed.ok) {

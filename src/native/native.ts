@@ -12,6 +12,10 @@ interface Native {
   send(socket: number, ...pieces: (string | Uint8Array)[]): number;
   /** Bytes of the file, from `offset` on, that were in memory and that the kernel has put into the socket. */
   sendFile(socket: number, file: number, offset: number, length: number): number;
+  /** A child that has ended is no zombie any more. 0: it lives. */
+  waitFor(pid: number): number;
+  /** sched(7): the main thread of the process, and what it starts from then on. 0: done. */
+  scheduleAsBatch(pid: number): number;
 }
 
 const compiled = load();

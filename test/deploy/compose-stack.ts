@@ -100,9 +100,9 @@ function startBuilt({ name, address }: Container, service: Service): ChildProces
       ? service.build
       : { context: service.build as string, args: {} };
   const image = readDockerfile(join(root, context, 'Dockerfile'), args).at(-1)!;
-  const command = [...commandOf(image, 'ENTRYPOINT'), ...commandOf(image, 'CMD')]
-    .filter((word) => word !== '--' && !word.endsWith('/tini'))
-    .map((word) => (word === '0.0.0.0' ? address : word));
+  const command = [...commandOf(image, 'ENTRYPOINT'), ...commandOf(image, 'CMD')].map((word) =>
+    word === '0.0.0.0' ? address : word,
+  );
   const env = { ...environmentOf(image), ...service.environment };
   // All containers share one network here.
   const bind = env.PORTICO_BIND?.replace('0.0.0.0', address);

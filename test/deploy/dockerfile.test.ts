@@ -64,7 +64,7 @@ test('.dockerignore leaves out no file that is copied, and keeps secrets out', (
   );
 });
 
-const root = needs('unshare', 'nsenter', 'tini-static');
+const root = needs('unshare', 'nsenter', 'cc');
 const skip = root.skip || (process.getuid?.() === 0 ? false : 'only root can make namespaces');
 
 suite('the image', { skip }, () => {
@@ -74,10 +74,7 @@ suite('the image', { skip }, () => {
   let image: string;
 
   before(() => {
-    const foreign = {
-      '/usr/local/bin/node': process.execPath,
-      '/usr/bin/tini-static': which('tini-static'),
-    };
+    const foreign = { '/usr/local/bin/node': process.execPath };
     image = build(stages, { context: repositoryRoot, into: dir, foreign, skips: /apt-get/ });
     // What the base image has.
     putLibraries(process.execPath, image);
@@ -108,7 +105,7 @@ suite('the image', { skip }, () => {
     assert.equal(health.status, 0);
     assert.match((await container.inside(['portico', 'status'])).stdout, /serving/);
     // Nothing of a build, and no shell.
-    assert.deepEqual(readdirSync(join(image, 'usr/local/bin')).sort(), ['node', 'portico', 'tini']);
+    assert.deepEqual(readdirSync(join(image, 'usr/local/bin')).sort(), ['node', 'portico']);
     assert.ok(!existsSync(join(image, 'opt/portico/node_modules/typescript')));
     assert.ok(!existsSync(join(image, 'opt/portico/src')));
   });
@@ -167,10 +164,6 @@ export default http.createServer((req, res) => {
   } else spawn(process.execPath, ['-e', child], { stdio: 'ignore' }).on('exit', () => res.end('left'));
 });
 `;
-
-function which(program: string): string {
-  return spawnSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).stdout.trim();
-}
 
 /** Runs a command as a container engine would, as far as a program notices. */
 async function startImage(

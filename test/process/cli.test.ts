@@ -42,7 +42,10 @@ All options:   portico --help
       /\n {2}-b, --bind ADDRESS {19}HOST:PORT, :PORT, https:\/\/HOST:PORT or unix:PATH; repeatable\n/,
     );
     const reload = await portico(['reload', '--help'], { cwd });
-    assert.match(reload.stdout, /^Usage: portico reload \[--app NAME\]\n\nLoads settings and app anew/);
+    assert.match(
+      reload.stdout,
+      /^Usage: portico reload \[--app NAME\]\n\nLoads settings and app anew/,
+    );
   });
 
   await t.test('all problems are named at once, each with its source', async (t) => {

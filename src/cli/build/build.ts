@@ -55,7 +55,11 @@ async function buildExecutable(options: BuildOptions, cwd: string): Promise<stri
   const output = outputOf(options, settings, cwd);
   const made = await makeApp(bundler, { options, settings, root, base });
   const statics = staticParts(settings.config.static);
-  const parts: Parts = new Map([...(await ownParts(bundler, base.target)), ...made.parts, ...statics.parts]);
+  const parts: Parts = new Map([
+    ...(await ownParts(bundler, base.target)),
+    ...made.parts,
+    ...statics.parts,
+  ]);
   if (settings.code !== null) parts.set('config.js', await bundleConfig(bundler, settings.code));
   const built: BuiltApp = {
     app: made.app,
