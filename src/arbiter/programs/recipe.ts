@@ -2,6 +2,7 @@
 
 import type { Config } from '../../config/config.ts';
 import type { Server } from './find-server.ts';
+import { gunicornSettings } from './gunicorn-settings.ts';
 
 /** Where the program is to listen. */
 export type Place =
@@ -91,7 +92,7 @@ const recipes: Record<Server['name'], (options: PythonOptions) => Own> = {
       ...['--keep-alive', String(keepAliveSeconds), '--forwarded-allow-ips', '*'],
       ...['--max-requests', '0', '--log-level', pythonLevel(config), appName(config)],
     ];
-    return { args, readyFile, file: { path: file, content: gunicornHook(readyFile) } };
+    return { args, readyFile, file: { path: file, content: gunicornSettings(readyFile) } };
   },
   waitress: ({ config, base }) => ({
     args: [
@@ -159,20 +160,6 @@ const recipes: Record<Server['name'], (options: PythonOptions) => Own> = {
     ],
   }),
 };
-
-/** Gunicorn listens before its worker has loaded the app. The user's own hooks and settings stay in force. */
-function gunicornHook(readyFile: string): string {
-  return `# Made by Portico: the gunicorn.conf.py of the app, and a word when the app is loaded.
-import os
-if os.path.exists("gunicorn.conf.py"):
-    with open("gunicorn.conf.py") as own:
-        exec(compile(own.read(), "gunicorn.conf.py", "exec"))
-_before = globals().get("post_worker_init", lambda worker: None)
-def post_worker_init(worker):
-    _before(worker)
-    open(${JSON.stringify(readyFile)}, "w").close()
-`;
-}
 
 function parts({ module, export: exported }: Config): { module: string; callable: string } {
   // As a shell completes it: "pkg/run.py" is pkg.run.

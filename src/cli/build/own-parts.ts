@@ -19,7 +19,12 @@ const programs = {
   'hang-thread.js': 'worker/hang-thread.js',
   'password-thread.js': 'edge/routes/password-thread.js',
 };
-const ownFiles = ['static/error.html', 'static/errors.json', 'static/welcome.html'];
+const ownFiles = [
+  'static/error.html',
+  'static/errors.json',
+  'static/welcome.html',
+  'static/gunicorn_worker.py',
+];
 
 /** Of what an ES module has and CommonJS has not, and how a part of its own is loaded. */
 const banner = `const __ownUrl = require('node:url').pathToFileURL(__filename).href;
