@@ -40,13 +40,17 @@ suite('the npm package', () => {
 
   test('holds the program, its types, pages and units, and nothing else', () => {
     const expected =
-      /^(dist\/.+\.js|dist\/(index|config\/[^/]+)\.d\.ts|static\/[^/]+\.(html|json)|docs\/.+\.md|systemd\/portico\.(service|socket)|(README|CHANGELOG)\.md|LICENSE|package\.json)$/;
+      /^(dist\/.+\.js|dist\/native\/linux-(x64|arm64)\.node|dist\/(index|config\/[^/]+)\.d\.ts|static\/[^/]+\.(html|json)|docs\/.+\.md|systemd\/portico\.(service|socket)|(README|CHANGELOG)\.md|LICENSE|package\.json)$/;
     const paths = packed.files.map(({ path }) => path);
     assert.deepEqual(
       paths.filter((path) => !expected.test(path)),
       [],
     );
-    for (const needed of ['dist/main.js', 'dist/index.d.ts', 'static/error.html', 'LICENSE'])
+    const native = process.platform === 'linux' && process.env.CI ? ['x64', 'arm64'] : [];
+    for (const needed of [
+      ...['dist/main.js', 'dist/index.d.ts', 'static/error.html', 'LICENSE'],
+      ...native.map((arch) => `dist/native/linux-${arch}.node`),
+    ])
       assert.ok(paths.includes(needed), needed);
   });
 
