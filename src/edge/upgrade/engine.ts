@@ -1,7 +1,7 @@
 // Asks an upstream to switch protocols, by http-proxy's ws(): the handshake, and the pipes between both
 // sockets after it. Its faults are closed here, each with the reason beside it; docs/decisions.md has the list.
 
-import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import util from 'node:util';
 import type httpProxy from 'http-proxy';
@@ -141,23 +141,27 @@ function takeOver(ask: ClientRequest, agent: UpstreamAgent, events: HandshakeEve
   };
 }
 
-/** One connection for one request: what was asked to switch must not carry another. */
-class UpstreamAgent extends http.Agent {
+/** One connection for one request: what was asked to switch must not carry another. Node's own agent would keep
+ *  lists of requests and sockets for each, a fifth of what an upgrade allocates; all that it wants of one is this. */
+class UpstreamAgent {
+  readonly defaultPort = 80;
+  readonly protocol = 'http:';
   isConnected = false;
   private readonly request: HandshakeRequest;
 
   constructor(request: HandshakeRequest) {
-    super({ keepAlive: false });
     this.request = request;
   }
 
-  override createConnection(): Socket {
+  addRequest(ask: ClientRequest): void {
     const { address, connectTimeoutMs, preface } = this.request;
     const socket = dialOnce(address, connectTimeoutMs, () => {
       this.isConnected = true;
     });
     if (preface !== '') socket.write(preface, 'latin1');
-    return socket;
+    // So Node says that an answer is over which was no 101.
+    socket.once('free', () => socket.destroy());
+    ask.onSocket(socket);
   }
 }
 
