@@ -3,8 +3,9 @@
 import type { Config } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 
+const defaults = resolveConfig([], { cwd: process.cwd(), file: null, cpus: 2 }).config;
+
 /** What `portico app.js` would work by, with the changes that a test needs. */
 export function defaultConfig(changes: Partial<Config> = {}): Config {
-  const { config } = resolveConfig([], { cwd: process.cwd(), file: null, cpus: 2 });
-  return { ...config, ...changes };
+  return { ...defaults, ...changes };
 }

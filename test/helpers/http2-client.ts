@@ -3,6 +3,7 @@
 import * as http2 from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { Watchers } from './watchers.ts';
 
 const DEADLINE_MS = 10_000;
 
@@ -171,7 +172,7 @@ export class FrameClient {
   readonly frames: Frame[] = [];
   isClosed = false;
   private rest = Buffer.alloc(0);
-  private readonly waiters = new Set<() => void>();
+  private readonly watchers = new Watchers();
 
   constructor(t: TestContext, port: number, { settings = true } = {}) {
     this.socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -208,7 +209,7 @@ export class FrameClient {
   }
 
   private wake(): void {
-    for (const waiter of [...this.waiters]) waiter();
+    this.watchers.tell();
   }
 
   /** The first frame that fits, now or later. */
@@ -255,23 +256,9 @@ export class FrameClient {
     return this.until('the end of the connection', () => this.isClosed || null);
   }
 
-  async until<T>(what: string, probe: () => T | null): Promise<T> {
-    const first = probe();
-    if (first !== null) return first;
-    return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiters.delete(check);
-        const seen = this.frames.map((one) => `${one.type}/${one.flags}/${one.stream}`).join(' ');
-        reject(new Error(`no ${what} in ${DEADLINE_MS} ms; frames ${seen}`));
-      }, DEADLINE_MS);
-      const check = (): void => {
-        const value = probe();
-        if (value === null) return;
-        clearTimeout(timer);
-        this.waiters.delete(check);
-        resolve(value);
-      };
-      this.waiters.add(check);
-    });
+  until<T>(what: string, probe: () => T | null): Promise<T> {
+    const report = () =>
+      `no ${what}; frames ${this.frames.map((one) => `${one.type}/${one.flags}/${one.stream}`).join(' ')}`;
+    return this.watchers.until(probe, { deadlineMs: DEADLINE_MS, report });
   }
 }

@@ -1,6 +1,7 @@
 // A steady stream of requests from several clients at once, and what became of each.
 
 import { RawClient } from './raw-client.ts';
+import { Watchers } from './watchers.ts';
 
 export interface LoadOptions {
   readonly port: number;
@@ -17,7 +18,7 @@ export interface Load {
   /** Processes that answered (X-Pid). */
   readonly pids: ReadonlySet<string>;
   /** Resolves when `probe` holds, looked at after each answer. */
-  until(what: string, probe: () => boolean, deadlineMs?: number): Promise<void>;
+  until(what: string, probe: () => boolean, deadlineMs?: number): Promise<unknown>;
   /** Resolves when the last answer has come. */
   stop(): Promise<void>;
 }
@@ -28,7 +29,7 @@ export function startLoad({ port, clients, reconnect = false }: LoadOptions): Lo
   let stopping = false;
   const bad: string[] = [];
   const pids = new Set<string>();
-  const watchers = new Set<() => void>();
+  const watchers = new Watchers();
   const ask = async (client: RawClient): Promise<void> => {
     client.send('GET /load HTTP/1.1\r\nHost: test\r\n\r\n');
     const { status, fields, body } = await client.response();
@@ -36,7 +37,7 @@ export function startLoad({ port, clients, reconnect = false }: LoadOptions): Lo
     else bad.push(`${status} ${body.trim()}`);
     const pid = fields.get('x-pid');
     if (pid !== undefined) pids.add(pid);
-    for (const watcher of watchers) watcher();
+    watchers.tell();
   };
   const run = async (): Promise<void> => {
     let client: RawClient | null = null;
@@ -61,18 +62,9 @@ export function startLoad({ port, clients, reconnect = false }: LoadOptions): Lo
     bad,
     pids,
     until: (what, probe, deadlineMs = 30_000) =>
-      new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          watchers.delete(check);
-          reject(new Error(`no ${what} in ${deadlineMs} ms; ${good} good, bad: ${bad.join('; ')}`));
-        }, deadlineMs);
-        const check = (): void => {
-          if (!probe()) return;
-          clearTimeout(timer);
-          watchers.delete(check);
-          resolve();
-        };
-        watchers.add(check);
+      watchers.until(() => (probe() ? true : null), {
+        deadlineMs,
+        report: () => `no ${what}; ${good} good, bad: ${bad.join('; ')}`,
       }),
     stop: async () => {
       stopping = true;

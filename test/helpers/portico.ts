@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { Watchers } from './watchers.ts';
 
 export const repositoryRoot = resolve(import.meta.dirname, '../../..');
 
@@ -112,17 +113,17 @@ export function spawnProgram(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';
-  const changed = new Set<() => void>();
+  const watchers = new Watchers();
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       printed += text;
-      for (const check of changed) check();
+      watchers.tell();
     });
   }
   const exited = new Promise<number | NodeJS.Signals>((done) =>
     child.once('close', (code, signal) => {
       done(signal ?? code ?? 1);
-      for (const check of changed) check();
+      watchers.tell();
     }),
   );
   t.after(async () => {
@@ -131,26 +132,16 @@ export function spawnProgram(
     // A failed test shows what the program said.
     t.diagnostic?.(`portico printed:\n${printed.slice(-4000)}`);
   });
-  const logged: PorticoProcess['logged'] = (pattern, { from = 0, deadlineMs = 10_000 } = {}) =>
-    new Promise((done, fail) => {
-      const finish = (act: () => void) => {
-        clearTimeout(timer);
-        changed.delete(check);
-        act();
-      };
-      const complain = (why: string) =>
-        finish(() =>
-          fail(new Error(`${why} waiting for ${pattern}; portico printed:\n${printed}`)),
-        );
-      const check = () => {
-        const match = printed.slice(from).match(pattern);
-        if (match) finish(() => done(match));
-        else if (child.exitCode !== null || child.signalCode !== null) complain('it ended');
-      };
-      const timer = setTimeout(() => complain(`${deadlineMs} ms passed`), deadlineMs);
-      changed.add(check);
-      check();
-    });
+  const logged: PorticoProcess['logged'] = (pattern, { from = 0, deadlineMs = 10_000 } = {}) => {
+    const report = () => `waiting for ${pattern}; portico printed:\n${printed}`;
+    const find = () => {
+      const match = printed.slice(from).match(pattern);
+      if (match === null && (child.exitCode !== null || child.signalCode !== null))
+        throw new Error(`it ended, ${report()}`);
+      return match;
+    };
+    return watchers.until(find, { deadlineMs, report });
+  };
   return {
     pid: child.pid as number,
     runtimeDir: join(runtimeDir, 'run'),

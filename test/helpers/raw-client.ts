@@ -1,6 +1,7 @@
 // A client that sends exactly the bytes a test says, and knows exactly what came back and how it ended.
 
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { Watchers } from './watchers.ts';
 
 const DEADLINE_MS = 10_000;
 
@@ -22,7 +23,7 @@ export class RawClient {
   /** Latin-1, not yet taken by response() or take(). */
   received = '';
   ending: Ending | null = null;
-  private readonly waiters = new Set<() => void>();
+  private readonly watchers = new Watchers();
 
   constructor(target: number | string) {
     const options: NetConnectOpts =
@@ -43,7 +44,7 @@ export class RawClient {
   }
 
   private wake(): void {
-    for (const waiter of [...this.waiters]) waiter();
+    this.watchers.tell();
   }
 
   send(bytes: string | Uint8Array): this {
@@ -68,24 +69,10 @@ export class RawClient {
   }
 
   /** Resolves with the first value that is not null. */
-  async until<T>(what: string, probe: () => T | null): Promise<T> {
-    const first = probe();
-    if (first !== null) return first;
-    return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiters.delete(check);
-        const state = `ending ${this.ending}, received ${JSON.stringify(this.received.slice(0, 2000))}`;
-        reject(new Error(`no ${what} in ${DEADLINE_MS} ms; ${state}`));
-      }, DEADLINE_MS);
-      const check = (): void => {
-        const value = probe();
-        if (value === null) return;
-        clearTimeout(timer);
-        this.waiters.delete(check);
-        resolve(value);
-      };
-      this.waiters.add(check);
-    });
+  until<T>(what: string, probe: () => T | null): Promise<T> {
+    const report = () =>
+      `no ${what}; ending ${this.ending}, received ${JSON.stringify(this.received.slice(0, 2000))}`;
+    return this.watchers.until(probe, { deadlineMs: DEADLINE_MS, report });
   }
 
   /** Takes what came up to and with `mark`. */

@@ -24,7 +24,7 @@ export interface RunningEdge {
   configure(changes: Partial<Config>): void;
 }
 
-/** With `pairs` there is an https:// bind beside the plain one. */
+/** An edge of one app. With `pairs` there is an https:// bind beside the plain one. */
 export async function runEdge(
   t: TestContext,
   changes: Partial<Config> = {},
@@ -32,7 +32,7 @@ export async function runEdge(
   files: TlsFiles = noTlsFiles,
 ): Promise<RunningEdge> {
   const { log, lines: logged } = recordingLog();
-  const base = { accessLogfile: null, ...changes };
+  const base = { module: 'app.js', accessLogfile: null, ...changes };
   const edge = new Edge(defaultConfig(base), files, log);
   const { handle, port } = boundHandle();
   await edge.listen('test', { kind: 'tcp', host: '127.0.0.1', port, tls: false }, handle);

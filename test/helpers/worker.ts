@@ -16,6 +16,7 @@ import { connectLink } from '../../src/link/edge-end.ts';
 import type { Link, LinkObserver, LinkStream } from '../../src/link/link.ts';
 import { testConfig } from './config.ts';
 import { repositoryRoot } from './portico.ts';
+import { Watchers } from './watchers.ts';
 
 export const appsDir = join(repositoryRoot, 'test/fixtures/apps');
 
@@ -62,15 +63,12 @@ export function spawnWorker(
   });
   const messages: FromWorker[] = [];
   let printed = '';
-  const checks = new Set<() => void>();
-  const changed = (): void => {
-    for (const check of checks) check();
-  };
+  const watchers = new Watchers();
   const channel = channelToWorker(child.stdio[3] as Duplex, {
     onMessage(message) {
       messages.push(message);
       if (message.type === 'started') configure(channel, app, dir, options);
-      changed();
+      watchers.tell();
     },
     onNoise: (what) => {
       printed += `noise on the channel: ${what}\n`;
@@ -79,13 +77,13 @@ export function spawnWorker(
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       printed += text;
-      changed();
+      watchers.tell();
     });
   }
   let over = false;
   const exited = once(child, 'close').then(([code, signal]) => {
     over = true;
-    changed();
+    watchers.tell();
     return (signal ?? code) as number | NodeJS.Signals;
   });
   const links: Link[] = [];
@@ -96,28 +94,19 @@ export function spawnWorker(
     rmSync(dir, { recursive: true, force: true });
     t.diagnostic(`worker printed:\n${printed.slice(-4000)}`);
   });
-  const waitFor = <T>(find: () => T | null | undefined, what: string): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const finish = (act: () => void): void => {
-        clearTimeout(timer);
-        checks.delete(check);
-        act();
-      };
-      const complain = (why: string): void => {
-        const heard = messages.map(({ type }) => type).join(', ');
-        finish(() =>
-          reject(new Error(`${why}, waiting for ${what}; heard ${heard}; it printed:\n${printed}`)),
-        );
-      };
-      const check = (): void => {
-        const found = find();
-        if (found !== null && found !== undefined) finish(() => resolve(found));
-        else if (over) complain('the worker ended');
-      };
-      const timer = setTimeout(() => complain(`${deadlineMs} ms passed`), deadlineMs);
-      checks.add(check);
-      check();
-    });
+  const waitFor = <T>(find: () => T | null | undefined, what: string): Promise<T> => {
+    const report = () => {
+      const heard = messages.map(({ type }) => type).join(', ');
+      return `waiting for ${what}; heard ${heard}; it printed:\n${printed}`;
+    };
+    const findOrEnd = () => {
+      const found = find();
+      if ((found === null || found === undefined) && over)
+        throw new Error(`the worker ended, ${report()}`);
+      return found;
+    };
+    return watchers.until(findOrEnd, { deadlineMs, report });
+  };
   const heard: WorkerProcess['heard'] = (type) =>
     waitFor(() => messages.find((message) => message.type === type), `"${type}"`) as never;
   return {
@@ -331,62 +320,7 @@ const someClient: ClientFacts = {
   tls: null,
 };
 
-const plainConfig: Config = testConfig({
-  module: null,
-  export: null,
-  chdir: '/',
-  env: {},
-  preload: false,
-  reload: false,
-  bind: [{ kind: 'tcp', host: '127.0.0.1', port: 8000, tls: false }],
-  backlog: 2048,
-  workers: 1,
-  workerClass: 'async',
-  threads: 1,
-  edges: 1,
-  workerConnections: 1000,
-  maxRequests: 0,
-  maxRequestsJitter: 0,
-  timeoutMs: 30_000,
-  gracefulTimeoutMs: 30_000,
-  user: null,
-  group: null,
-  umask: 0o022,
-  pid: null,
-  runtimeDir: null,
-  keepAliveMs: 5_000,
-  headerTimeoutMs: 10_000,
-  bodyTimeoutMs: 30_000,
-  sendTimeoutMs: 30_000,
-  compress: true,
-  compressMinBytes: 1024,
-  compressEncodings: ['zstd', 'gzip', 'br'],
-  compressTypes: [],
-  compressStreams: 128,
-  compressPaddingBytes: 0,
-  errorPages: {},
-  interceptErrors: false,
-  staticStore: '/nonexistent',
-  limitRequestLineBytes: 4094,
-  limitRequestFields: 100,
-  limitRequestFieldSizeBytes: 8190,
-  limitRequestBodyBytes: 0,
-  permitBareLf: false,
-  forwardedAllowIps: [],
-  forwarded: false,
-  queueSize: 100,
-  queueTimeoutMs: 30_000,
-  responseTimeoutMs: 0,
-  static: [],
-  cacheBytes: 0,
-  cacheEntryBytes: 1024 ** 2,
-  cacheDefaultTtlMs: 0,
-  cacheWaitMs: 5000,
-  cacheSetCookie: false,
-  staticCacheBytes: 0,
-  logLevel: 'debug',
-  logFormat: 'text',
-  accessLogfile: null,
-  accessLogformat: 'combined',
-  errorLogfile: '-',
+const plainConfig = testConfig({
+  ...{ module: null, workers: 1, workerConnections: 1000 },
+  ...{ gracefulTimeoutMs: 30_000, logLevel: 'debug' },
 });

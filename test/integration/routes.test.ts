@@ -23,7 +23,7 @@ import { openWebSocket } from '../helpers/websockets.ts';
 
 /** An edge with an app that says what it was asked. */
 async function edgeWith(t: TestContext, changes: Partial<Config>) {
-  const running = await runEdge(t, { module: 'app.js', ...changes });
+  const running = await runEdge(t, changes);
   const app = await workerFactory(t)((taken) => taken.echo());
   running.edge.pools.admit(app.address);
   const ask = (method: string, target: string, fields = 'Host: test') =>
@@ -131,7 +131,7 @@ test('a path is stripped or rewritten before it goes on, and the app hears of wh
 });
 
 test('without an app there is nothing beside the routes', async (t) => {
-  const { connect } = await runEdge(t, { routes: routes({ path: '/x', to: 'app' }) });
+  const { connect } = await runEdge(t, { module: null, routes: routes({ path: '/x', to: 'app' }) });
   for (const target of ['/', '/x']) {
     const answer = await connect().send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`).response();
     assert.equal(answer.status, 404, target);
@@ -140,6 +140,7 @@ test('without an app there is nothing beside the routes', async (t) => {
 
 test('without an app a method that no route takes is a 405 that names those which are', async (t) => {
   const { connect } = await runEdge(t, {
+    module: null,
     routes: routes(
       { path: '/x', methods: ['PUT', 'POST'], to: { respond: 204 } },
       { path: '/x', methods: 'DELETE', to: { respond: 204 } },

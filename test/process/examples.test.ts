@@ -20,7 +20,7 @@ describe('examples', { concurrency: 2 }, () => {
     const need = pythonOf(name);
     test(`examples/${name}: page, JSON, form, stream and error`, need, async (t) => {
       const python = need.skip === undefined ? [] : ['--python', debianPython];
-      const { origin } = await startPortico(t, [...python, ...commandOf(name)]);
+      const { origin } = await startPortico(t, ['--workers', '1', ...python, ...commandOf(name)]);
       const page = await fetch(origin);
       assert.equal(page.headers.get('content-type')?.toLowerCase(), 'text/html; charset=utf-8');
       assert.match(await page.text(), /on Portico<\/h1>/);
