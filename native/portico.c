@@ -8,9 +8,12 @@
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include <errno.h>
+#include <fcntl.h>
 #include <node_api.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -74,28 +77,63 @@ static int is_cached(int file, off_t offset) {
   return preadv2(file, &one, 1, offset, RWF_NOWAIT) == 1;
 }
 
-// sendFile(socket, file, offset, length): how many bytes of the file, from the offset on, the kernel has put into
-// the socket. 0: the socket is full or gone, the file not in memory or shorter; another way will find out which.
+// sendFile(socket, text, file, offset, length, isKept): how many bytes the kernel has put into the socket: of the text, which
+// may be empty, and of the file from the offset on. Fewer than all: the socket is full or gone, the file not in
+// memory or shorter; another way will find out which. isKept: it was made by keep(), and is in memory.
 static napi_value send_file(napi_env env, napi_callback_info info) {
-  napi_value args[4];
-  size_t count = 4;
+  napi_value args[6];
+  size_t count = 6;
   int32_t socket, file;
   int64_t start, length;
+  bool is_kept;
+  char text[TEXT_MAX];
+  size_t used = 0;
+  struct iovec head;
   if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
-  if (count < 4 || napi_get_value_int32(env, args[0], &socket) != napi_ok ||
-      napi_get_value_int32(env, args[1], &file) != napi_ok || napi_get_value_int64(env, args[2], &start) != napi_ok ||
-      napi_get_value_int64(env, args[3], &length) != napi_ok || start < 0 || length < 0)
+  if (count < 6 || napi_get_value_int32(env, args[0], &socket) != napi_ok || !take(env, args[1], &head, text, &used) ||
+      napi_get_value_int32(env, args[2], &file) != napi_ok || napi_get_value_int64(env, args[3], &start) != napi_ok ||
+      napi_get_value_int64(env, args[4], &length) != napi_ok || napi_get_value_bool(env, args[5], &is_kept) != napi_ok ||
+      start < 0 || length < 0)
     return number(env, 0);
+  if (head.iov_len > 0) {
+    // The file follows in the same packet.
+    ssize_t sent = send(socket, head.iov_base, head.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
+    if (sent < (ssize_t)head.iov_len) return number(env, sent < 0 ? 0 : sent);
+  }
   off_t offset = start;
   off_t end = start + length;
   while (offset < end) {
-    size_t window = end - offset < WINDOW ? end - offset : WINDOW;
-    if (!is_cached(file, offset) || !is_cached(file, offset + window - 1)) break;
+    size_t window = is_kept || end - offset < WINDOW ? end - offset : WINDOW;
+    if (!is_kept && (!is_cached(file, offset) || !is_cached(file, offset + window - 1))) break;
     ssize_t sent = sendfile(socket, file, &offset, window);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < (ssize_t)window) break;
   }
-  return number(env, offset - start);
+  return number(env, head.iov_len + (offset - start));
+}
+
+// keep(bytes): a file without a name that holds them, in memory, and that nobody can change. Gives its descriptor.
+static napi_value keep(napi_env env, napi_callback_info info) {
+  napi_value arg;
+  size_t count = 1, length;
+  char *bytes;
+  if (napi_get_cb_info(env, info, &count, &arg, NULL, NULL) != napi_ok) return NULL;
+  if (count < 1 || napi_get_typedarray_info(env, arg, NULL, &length, (void **)&bytes, NULL, NULL) != napi_ok)
+    return number(env, -EINVAL);
+  int file = syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (file < 0) return number(env, -errno);
+  for (size_t at = 0; at < length;) {
+    ssize_t written = write(file, bytes + at, length - at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      int error = errno;
+      close(file);
+      return number(env, -error);
+    }
+    at += written;
+  }
+  fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+  return number(env, file);
 }
 
 // A process number: 0 and below would mean groups, and "any".
@@ -123,17 +161,26 @@ static napi_value schedule_as_batch(napi_env env, napi_callback_info info) {
   return number(env, syscall(SYS_sched_setscheduler, pid, SCHED_BATCH, &priority) < 0 ? -errno : 0);
 }
 
-static int add(napi_env env, napi_value exports, const char *name, napi_callback callback) {
-  napi_value function;
-  return napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function) == napi_ok &&
-         napi_set_named_property(env, exports, name, function) == napi_ok;
-}
+static const struct {
+  const char *name;
+  napi_callback callback;
+} functions[] = {
+    {"send", send_pieces},
+    {"sendFile", send_file},
+    {"keep", keep},
+    {"waitFor", wait_for},
+    {"scheduleAsBatch", schedule_as_batch},
+};
 
 static napi_value init(napi_env env, napi_value exports) {
-  return add(env, exports, "send", send_pieces) && add(env, exports, "sendFile", send_file) &&
-                 add(env, exports, "waitFor", wait_for) && add(env, exports, "scheduleAsBatch", schedule_as_batch)
-             ? exports
-             : NULL;
+  for (size_t index = 0; index < sizeof functions / sizeof *functions; index++) {
+    napi_value function;
+    const char *name = functions[index].name;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, functions[index].callback, NULL, &function) != napi_ok ||
+        napi_set_named_property(env, exports, name, function) != napi_ok)
+      return NULL;
+  }
+  return exports;
 }
 
 NAPI_MODULE(portico, init)

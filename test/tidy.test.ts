@@ -14,7 +14,7 @@ const source = new Map(files.map((file) => [file, readFileSync(join('src', file)
 const mayImport: Record<string, readonly string[]> = {
   errors: [],
   executable: [],
-  native: ['executable'],
+  native: ['executable', 'http'],
   http: ['errors'],
   config: ['executable', 'errors', 'http', 'certificates'],
   certificates: ['errors'],

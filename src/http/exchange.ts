@@ -124,10 +124,10 @@ export interface Exchange {
   readonly releasesBytes?: boolean;
   /** Sends content. The callee owns the bytes. False: wait for onDrain (what was given is kept). */
   write(chunk: Uint8Array): boolean;
-  /** write() of so many bytes of an open file, from `offset` on, as many as the kernel takes out of its own
-   *  memory now; gives their number. 0: try write(). Only makers whose connection carries the bytes
-   *  as they are have it. */
-  sendFile?(file: number, offset: number, length: number): number;
+  /** Only where this is true, after respond(): sendFile() is worth a try. */
+  readonly sendsFiles?: boolean;
+  /** write() of so many bytes of an open file as the kernel takes out of its own memory now; gives their number. */
+  sendFile?(part: FilePart): number;
   /** Ends the response; `trailers` are sent where the framing allows them, else dropped. */
   end(trailers: Fields): void;
   /** Ends the exchange now: with the failure's own answer if no head was sent, else by cutting the
@@ -155,6 +155,15 @@ export interface ExchangeRecord {
   /** Times the request was sent to another worker. */
   retries: number;
   failure: Failure | null;
+}
+
+/** Bytes of an open file, from `offset` on. */
+export interface FilePart {
+  readonly file: number;
+  readonly offset: number;
+  readonly length: number;
+  /** It is in memory for certain: no file of a disk. */
+  readonly isKept: boolean;
 }
 
 /** A step that takes an exchange and answers it. */

@@ -10,8 +10,18 @@ import { insideBytes, isInside } from '../executable/inside.ts';
 interface Native {
   /** Bytes of all pieces that the kernel has taken at once. Text is Latin-1, and less than 16 KB in all. */
   send(socket: number, ...pieces: (string | Uint8Array)[]): number;
-  /** Bytes of the file, from `offset` on, that were in memory and that the kernel has put into the socket. */
-  sendFile(socket: number, file: number, offset: number, length: number): number;
+  /** Bytes that the kernel has put into the socket: of the text, as above, then of the file from `offset` on, as far
+   *  as that is in memory, which it is if keep() made it. */
+  sendFile(
+    socket: number,
+    text: string,
+    file: number,
+    offset: number,
+    length: number,
+    isKept: boolean,
+  ): number;
+  /** Descriptor of a file in memory that holds these bytes. */
+  keep(bytes: Uint8Array): number;
   /** A child that has ended is no zombie any more. 0: it lives. */
   waitFor(pid: number): number;
   /** sched(7): the main thread of the process, and what it starts from then on. 0: done. */

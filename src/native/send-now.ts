@@ -1,6 +1,7 @@
 // Writes to a socket straight through the kernel, where nothing of Node's is before it.
 
 import type { Socket } from 'node:net';
+import type { FilePart } from '../http/exchange.ts';
 import { native } from './native.ts';
 
 /** Pieces of one system call, as in native/portico.c. */
@@ -36,12 +37,21 @@ export function sendPiecesNow(socket: Socket, pieces: readonly Uint8Array[]): nu
   return sent < 0 ? 0 : sent;
 }
 
-/** Of the open file the kernel has sent so many bytes, from `offset` on, by itself (sendfile(2)). 0 also
- *  where the next ones are not in memory: to wait for the disk is for another thread. */
-export function sendFileNow(socket: Socket, file: number, offset: number, length: number): number {
-  if (native === null) return 0;
+/** Of the text, and of the open file behind it, the kernel has sent so many bytes by itself (sendfile(2)). 0 also where
+ *  the file's are not in memory: to wait for the disk is for another thread. */
+export function sendFileNow(
+  socket: Socket,
+  text: string,
+  { file, offset, length, isKept }: FilePart,
+): number {
+  if (native === null || text.length >= TEXT_MAX) return 0;
   const fd = readyDescriptor(socket);
-  return fd < 0 ? 0 : native.sendFile(fd, file, offset, length);
+  return fd < 0 ? 0 : native.sendFile(fd, text, file, offset, length, isKept);
+}
+
+/** Descriptor of a file in memory with these bytes, which are copied; -1 where there is no such thing. */
+export function keepNow(bytes: Uint8Array): number {
+  return Math.max(-1, native?.keep(bytes) ?? -1);
 }
 
 /** -1: bytes are on their way already, or there is no connection (any more). */

@@ -4,7 +4,15 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +21,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Output } from '../../src/edge/listener/output.ts';
 import { Outbox } from '../../src/link/outbox.ts';
 import { native, useNative } from '../../src/native/native.ts';
-import { sendFileNow, sendNow, sendPiecesNow } from '../../src/native/send-now.ts';
+import { keepNow, sendFileNow, sendNow, sendPiecesNow } from '../../src/native/send-now.ts';
 import { type Random, randomFrom, seed } from '../helpers/random.ts';
 
 const canCompile = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;
@@ -65,6 +73,10 @@ function readSlowly(far: Socket, random: Random): Promise<Buffer> {
   return once(far, 'end').then(() => Buffer.concat(chunks));
 }
 
+const partOf = (file: number, offset: number, length: number) => ({
+  ...{ file, offset, length },
+  isKept: false,
+});
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 test('it is compiled where there is a compiler', compiled, () => {
@@ -147,7 +159,7 @@ test(
     while (near.writableLength === 0) near.write(Buffer.alloc(1 << 20));
     assert.equal(sendNow(near, 'x', null), 0);
     assert.equal(sendPiecesNow(near, [Buffer.from('x')]), 0);
-    assert.equal(sendFileNow(near, 0, 0, 1), 0);
+    assert.equal(sendFileNow(near, 'x', partOf(0, 0, 1)), 0);
     near.destroy();
     assert.equal(sendNow(near, 'x', null), 0);
     const server = createServer().listen(0, '127.0.0.1');
@@ -191,17 +203,36 @@ test('calls that make no sense are refused, and harm nothing', compiled, async (
   assert.ok(any.send(1 << 20, 'x') < 0, 'no such descriptor');
   assert.ok(any.send(openSync('/dev/null', 'r'), 'x') < 0, 'no socket');
   for (const args of [
-    [],
-    [fd, 0, -1, 5],
-    [fd, 0, 0, -5],
-    [fd, 'a', 0, 1],
-    [fd, 1 << 20, 0, 1],
-    [fd, fd, 0, 1],
+    ...[[], [fd, '', 0, -1, 5, false], [fd, '', 0, 0, -5, false], [fd, '', 'a', 0, 1, false]],
+    ...[
+      [fd, '', 1 << 20, 0, 1, true],
+      [fd, '', fd, 0, 1, true],
+      [fd, 5, 0, 0, 1, true],
+      [fd, '', 0, 0, 1],
+    ],
   ])
     assert.equal(any.sendFile(...args), 0, JSON.stringify(args));
   const directory = openSync('/', 'r');
-  assert.equal(any.sendFile(fd, directory, 0, 10), 0);
+  assert.equal(any.sendFile(fd, '', directory, 0, 10, true), 0);
   closeSync(directory);
+});
+
+test('what is kept for the kernel is a copy that nobody can change', compiled, async (t) => {
+  const content = bytesOf(randomFrom(seed), 300_000);
+  const expected = Buffer.concat([Buffer.from('head'), content]);
+  const file = keepNow(content);
+  t.after(() => closeSync(file));
+  content.fill(0);
+  assert.throws(() => writeSync(file, 'x', 0), { code: 'EPERM' });
+  assert.throws(() => ftruncateSync(file, 10), { code: 'EPERM' });
+  const { near, far } = await pair(t, 'unix');
+  const received = readSlowly(far, () => 1);
+  let at = sendFileNow(near, 'head', { file, offset: 0, length: 300_000, isKept: true }) - 4;
+  assert.ok(at > 0);
+  for (; at < 300_000; await turn())
+    at += sendFileNow(near, '', { file, offset: at, length: 300_000 - at, isKept: true });
+  near.end();
+  assert.equal(sha(await received), sha(expected));
 });
 
 test(
@@ -220,14 +251,14 @@ test(
     ftruncateSync(cut, 1000);
     const { near, far } = await pair(t, 'tcp');
     const received = readSlowly(far, () => 1);
-    assert.equal(sendFileNow(near, cut, 0, 5000), 0, 'it has become shorter');
-    assert.equal(sendFileNow(near, cut, 0, 1000), 1000);
+    assert.equal(sendFileNow(near, '', partOf(cut, 0, 5000)), 0, 'it has become shorter');
+    assert.equal(sendFileNow(near, 'head', partOf(cut, 0, 1000)), 1004);
     const deadline = Date.now() + 10_000;
     for (let at = 0; at < content.length && Date.now() < deadline; await turn())
-      at += sendFileNow(near, whole, at, content.length - at);
-    assert.equal(sendFileNow(near, whole, content.length, 100), 0);
+      at += sendFileNow(near, '', partOf(whole, at, content.length - at));
+    assert.equal(sendFileNow(near, '', partOf(whole, content.length, 100)), 0);
     near.end();
-    const expected = Buffer.concat([content.subarray(0, 1000), content]);
+    const expected = Buffer.concat([Buffer.from('head'), content.subarray(0, 1000), content]);
     assert.equal(sha(await received), sha(expected));
   },
 );

@@ -6,6 +6,8 @@ import fs, {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -23,6 +25,7 @@ import type { Config, StaticMount } from '../../src/config/config.ts';
 import { staticMount } from '../../src/config/static-mounts.ts';
 import type { LocatedFile } from '../../src/edge/static/representation.ts';
 import { streamFile } from '../../src/edge/static/stream.ts';
+import { native } from '../../src/native/native.ts';
 import { workerFactory } from '../helpers/link-workers.ts';
 import type { RawClient, RawResponse } from '../helpers/raw-client.ts';
 import { runEdge } from '../helpers/running-edge.ts';
@@ -62,6 +65,14 @@ async function start(
     for (let times = 0; times < 3; times++) assert.equal((await get(target)).status, 200);
   };
   return { ...running, base, dir, write, get, heat, worker, client };
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
 }
 
 function ask(
@@ -113,6 +124,47 @@ test('an edit, a replacement and a removal show', async (t) => {
     write(name, 'four');
     await eventually(ask, ({ body }) => body === 'four');
   }
+});
+
+test('what the kernel keeps of a hot file is the file as it is now, and is given back', async (t) => {
+  const copies = (): number =>
+    readdirSync('/proc/self/fd').filter((fd) => linkOf(`/proc/self/fd/${fd}`).includes('portico'))
+      .length;
+  const before = process.platform === 'linux' ? copies() : 0;
+  const size = 300_000;
+  const { get, heat, write, connect } = await start(t, { 'a.js': 'a'.repeat(size) });
+  await heat('/s/a.js');
+  for (const letter of ['b', 'c']) {
+    write('a.js', letter.repeat(size));
+    await eventually(
+      () => get('/s/a.js'),
+      ({ body }) => body === letter.repeat(size),
+    );
+    await heat('/s/a.js');
+    if (native !== null) assert.equal(copies(), before + 1);
+    const head = await connect()
+      .send('HEAD /s/a.js HTTP/1.1\r\nHost: test\r\n\r\n')
+      .response('HEAD');
+    assert.equal(head.fields.get('content-length'), String(size));
+    const pipelined = connect();
+    for (let times = 0; times < 20; times++)
+      pipelined.send('GET /s/a.js HTTP/1.1\r\nHost: test\r\n\r\n');
+    for (let times = 0; times < 20; times++)
+      assert.equal((await pipelined.response()).body, letter.repeat(size));
+    const range = await get('/s/a.js', 'Range: bytes=1000-200999');
+    assert.equal(range.body, letter.repeat(200_000));
+  }
+  rmSync(write('a.js', ''));
+  await eventually(
+    () => get('/s/a.js'),
+    ({ status }) => status === 404,
+  );
+  if (native !== null)
+    await until(
+      'closed',
+      () => copies(),
+      (open) => open === before,
+    );
 });
 
 test('a directory that is renamed, and a release that is switched by a link, show', async (t) => {

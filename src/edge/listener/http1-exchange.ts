@@ -12,6 +12,7 @@ import type {
   ExchangeHandler,
   ExchangeRecord,
   Fields,
+  FilePart,
   RequestHead,
 } from '../../http/exchange.ts';
 import { newRecord, noteFailure } from '../../http/exchange-record.ts';
@@ -263,11 +264,15 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     return !this.wantsDrain;
   }
 
-  sendFile(file: number, offset: number, length: number): number {
+  get sendsFiles(): boolean {
+    return this.framing === 'length' && this.connection.output.sendsFiles;
+  }
+
+  sendFile(part: FilePart): number {
     const { record, contentLength } = this;
     if (this.over || this.ended || !this.responded || this.framing !== 'length') return 0;
-    if (record.responseBytes + length > contentLength) return 0;
-    const sent = this.connection.output.sendFile(file, offset, length);
+    if (record.responseBytes + part.length > contentLength) return 0;
+    const sent = this.connection.output.sendFile(part);
     record.responseBytes += sent;
     return sent;
   }

@@ -1,6 +1,8 @@
 // What waits to be written to one socket: gathered, so that a response is one system call.
 
 import type { Socket } from 'node:net';
+import type { FilePart } from '../../http/exchange.ts';
+import { native } from '../../native/native.ts';
 import { sendFileNow, sendNow } from '../../native/send-now.ts';
 
 /** Up to here pieces are copied into one buffer: for a small answer that costs no more than a writev
@@ -134,9 +136,23 @@ export class Output {
   };
 
   /** Behind all that waits: so many bytes of an open file, from `offset` on, are with the kernel. */
-  sendFile(file: number, offset: number, length: number): number {
-    this.flush();
-    return this.isPlainAndIdle ? sendFileNow(this.socket, file, offset, length) : 0;
+  sendFile(part: FilePart): number {
+    if (this.bytes !== null) this.flush();
+    if (!this.isPlainAndIdle) return 0;
+    const { text } = this;
+    const sent = sendFileNow(this.socket, text, part);
+    if (sent >= text.length) this.drop();
+    else if (sent > 0) {
+      this.text = text.slice(sent);
+      this.pending -= sent;
+      this.canTakeBack = false;
+    }
+    return Math.max(0, sent - text.length);
+  }
+
+  /** sendFile() is worth a try. */
+  get sendsFiles(): boolean {
+    return native !== null && !this.keepsBytes;
   }
 
   private get isPlainAndIdle(): boolean {

@@ -10,6 +10,7 @@ import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { ignoreContent } from '../own-answer.ts';
 import type { HotFile, Loaded } from './hot-cache.ts';
+import type { KernelCopy } from './kernel-copy.ts';
 import { NO_FILE, openChecked } from './open-checked.ts';
 import type { Described, Representation } from './representation.ts';
 import { streamFile } from './stream.ts';
@@ -43,7 +44,7 @@ export function answerHot(
   const { representation, content } = loaded;
   if (asked === askedNothing && content !== null) {
     sendHead(exchange, representation.ok, ignoreContent);
-    if (content.length > 0) exchange.write(content);
+    writeWhole(exchange, loaded.copy, content);
     exchange.end([]);
     return 'answered';
   }
@@ -75,7 +76,9 @@ function answerWith(
   }
   if (plan.pieces === null || content !== null) {
     sendHead(exchange, plan.head, ignoreContent);
-    for (const piece of plan.pieces ?? []) exchange.write(bytesOf(piece, content!));
+    if (plan.head === representation.ok && plan.pieces !== null)
+      writeWhole(exchange, loaded.copy, content!);
+    else for (const piece of plan.pieces ?? []) exchange.write(bytesOf(piece, content!));
     exchange.end([]);
     return 'answered';
   }
@@ -94,6 +97,17 @@ async function stream(
   respond(exchange, head);
   streamFile(exchange, { fd, file, blocks }, pieces);
   return 'answered';
+}
+
+/** The kernel's copy first; what of it the socket does not take at once is written from ours. */
+function writeWhole(exchange: Exchange, copy: KernelCopy | null, content: Buffer): void {
+  let sent = 0;
+  if (copy !== null && exchange.sendsFiles === true && exchange.request.method !== 'HEAD') {
+    const file = copy.descriptor;
+    if (file !== -1)
+      sent = exchange.sendFile!({ file, offset: 0, length: content.length, isKept: true });
+  }
+  if (sent < content.length) exchange.write(sent === 0 ? content : content.subarray(sent));
 }
 
 function bytesOf(piece: string | ByteRange, content: Buffer): Uint8Array {

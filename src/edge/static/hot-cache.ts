@@ -1,12 +1,15 @@
 // The hot files in memory, bounded by bytes: found by request path in one look, thrown out when not asked for.
 
+import type { KernelCopy } from './kernel-copy.ts';
 import type { Described, Representation } from './representation.ts';
 
 /** A representation with its content; null: too large to be kept as one. */
 export interface Loaded {
   readonly representation: Representation;
   readonly content: Buffer | null;
-  /** Parts of such a content, by their number; null: they are read for each request. */
+  /** The same content where the kernel has it at hand; null: too small for that. */
+  readonly copy: KernelCopy | null;
+  /** Parts of a large content, by their number; null: they are read for each request. */
   readonly blocks: BlockStore | null;
 }
 
@@ -134,6 +137,7 @@ export class HotCache {
     this.bytes -= file.bytes + OVERHEAD_BYTES;
     for (const path of file.paths) this.byPath.delete(path);
     file.paths.length = 0;
+    for (const { copy } of [file.plain, ...file.coded]) copy?.close();
   }
 
   dropWhere(isGone: (key: string) => boolean): void {

@@ -5,6 +5,7 @@ import { dirname, join, sep } from 'node:path';
 import type { StaticMount } from '../../config/config.ts';
 import { type BlockStore, HotCache, type HotFile, type Loaded } from './hot-cache.ts';
 import { blocksInside, isInsideDir } from './inside.ts';
+import { KERNEL_COPY_BYTES_MIN, KernelCopy } from './kernel-copy.ts';
 import { readChecked } from './open-checked.ts';
 import { type Described, type Representation, sameDescribed, sourceOf } from './representation.ts';
 import { Watches } from './watches.ts';
@@ -156,7 +157,8 @@ export class HotFiles {
       if (content === 'changed') return null;
       if (representation.file.inside === undefined) bytes += content?.length ?? 0;
       const blocks = content === null ? this.blocksOf(representation, () => hot) : null;
-      all.push({ representation, content, blocks });
+      const copy = this.copyOf(content, () => hot);
+      all.push({ representation, content, copy, blocks });
     }
     const [plain, ...coded] = all as [Loaded, ...Loaded[]];
     const hot: HotFile = {
@@ -173,6 +175,11 @@ export class HotFiles {
     };
     if (!this.isOff && !isStale()) this.cache.put(hot);
     return hot;
+  }
+
+  private copyOf(content: Buffer | null, owner: () => HotFile): KernelCopy | null {
+    if (content === null || content.length < KERNEL_COPY_BYTES_MIN) return null;
+    return new KernelCopy(content, (bytes) => this.cache.grow(owner(), bytes));
   }
 
   /** Where the parts of a large file are kept; null where they would push out too much else. */

@@ -141,9 +141,10 @@ class FileStream implements ExchangeHandler {
 
   private sendFile(end: number): void {
     const { fd } = this.open;
-    if (fd === NO_FILE || this.exchange.sendFile === undefined) return;
+    if (fd === NO_FILE || this.exchange.sendsFiles !== true) return;
     const length = Math.min(SENDFILE_BYTES_MAX, end - this.at + 1);
-    const sent = this.exchange.sendFile(fd, this.at, length);
+    const part = { file: fd, offset: this.at, length, isKept: false };
+    const sent = this.exchange.sendFile!(part);
     this.at += sent;
     this.queuedBytes += sent;
     this.isSentByKernel ||= sent > 0;
