@@ -40,7 +40,7 @@ suite('the npm package', () => {
 
   test('holds the program, its types, pages and units, and nothing else', () => {
     const expected =
-      /^(dist\/.+\.js|dist\/native\/linux-(x64|arm64)\.node|dist\/(index|config\/[^/]+)\.d\.ts|static\/[^/]+\.(html|json)|docs\/.+\.md|systemd\/portico\.(service|socket)|(README|CHANGELOG)\.md|LICENSE|package\.json)$/;
+      /^(dist\/.+\.js|dist\/native\/linux-(x64|arm64)\.node|dist\/(index|config\/[^/]+)\.d\.ts|static\/[^/]+\.(html|json|py)|docs\/.+\.md|systemd\/portico\.(service|socket)|(README|CHANGELOG)\.md|LICENSE|package\.json)$/;
     const paths = packed.files.map(({ path }) => path);
     assert.deepEqual(
       paths.filter((path) => !expected.test(path)),
