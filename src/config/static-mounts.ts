@@ -4,6 +4,7 @@ import type { Fields } from '../http/exchange.ts';
 import { fieldNameValid, fieldValueValid } from '../http/fields.ts';
 import type { StaticMount } from './config.ts';
 import { nearest } from './did-you-mean.ts';
+import { defaultsOf, type FieldRow, rowsOf } from './field-rows.ts';
 import {
   boolean,
   choice,
@@ -22,17 +23,8 @@ const mountExpected =
 const yearMs = 365 * 86_400_000;
 
 /** What a mount may say beside its prefix and directory. */
-type Option = Exclude<keyof StaticMount, 'prefix' | 'dir'>;
-
-interface MountField<F extends Option = Option> {
-  /** In a config file. */
-  readonly key: string;
-  readonly field: F;
-  readonly kind: Kind<StaticMount[F]>;
-  readonly default: StaticMount[F];
-  /** One sentence without its full stop. */
-  readonly help: string;
-}
+type Options = Omit<StaticMount, 'prefix' | 'dir'>;
+const mountField = rowsOf<Options>();
 
 /** A name of one segment; anything else would be looked for elsewhere than in the directory asked for. */
 const fileName: Kind<string> = {
@@ -88,12 +80,8 @@ const orBoolean = <T extends string>(kind: Kind<T>, yes: T, no: T): Kind<T> => (
   read: (raw) => (raw === true ? yes : raw === false ? no : kind.read(raw)),
 });
 
-function mountField<F extends Option>(row: MountField<F>): MountField {
-  return row as unknown as MountField;
-}
-
 /** In the order in which the docs show them. */
-export const mountFields: readonly MountField[] = [
+export const mountFields: readonly FieldRow<Options>[] = [
   mountField({
     key: 'index',
     field: 'index',
@@ -174,8 +162,7 @@ export const mountFields: readonly MountField[] = [
 export function staticMount(
   given: Pick<StaticMount, 'prefix' | 'dir'> & Partial<StaticMount>,
 ): StaticMount {
-  const defaults = Object.fromEntries(mountFields.map((row) => [row.field, row.default]));
-  return { ...(defaults as unknown as StaticMount), ...given };
+  return { ...defaultsOf(mountFields), ...given };
 }
 
 const textItem: Kind<StaticMount> = {
@@ -260,15 +247,4 @@ function showMount(shown: StaticMount): string {
     .map((row) => `${row.key} ${row.kind.show(shown[row.field] as never)}`);
   const more = changed.length === 0 ? '' : ` (${changed.join('; ')})`;
   return `${shown.prefix}=${shown.dir}${more}`;
-}
-
-/** For the docs of the setting. */
-export function mountFieldsTable(): string {
-  const rows = mountFields.map(
-    ({ key, kind, help, default: value }) =>
-      `| \`${key}\` | ${kind.expected} | \`${kind.show(value as never)}\` | ${help}. |`,
-  );
-  return ['| field | value | default | what it does |', '| --- | --- | --- | --- |', ...rows].join(
-    '\n',
-  );
 }

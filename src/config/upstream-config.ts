@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net';
 import { fieldValueValid } from '../http/fields.ts';
 import { hostValid } from '../http/host.ts';
 import { nearest } from './did-you-mean.ts';
+import { defaultsOf, type FieldRow, rowsOf } from './field-rows.ts';
 import {
   boolean,
   duration,
@@ -89,21 +90,8 @@ const targetExpected =
   'http://HOST[:PORT], https://HOST[:PORT], unix:/PATH or a list of them; in a config file also { targets, … }';
 
 /** What an upstream may say beside its targets. */
-type Option = Exclude<keyof UpstreamConfig, 'targets'>;
-
-interface UpstreamField<F extends Option = Option> {
-  /** In a config file. */
-  readonly key: string;
-  readonly field: F;
-  readonly kind: Kind<UpstreamConfig[F]>;
-  readonly default: UpstreamConfig[F];
-  /** One sentence without its full stop. */
-  readonly help: string;
-}
-
-function row<F extends Option>(field: UpstreamField<F>): UpstreamField {
-  return field as unknown as UpstreamField;
-}
+type Options = Omit<UpstreamConfig, 'targets'>;
+const row = rowsOf<Options>();
 
 const healthDefaults: HealthCheck = {
   ...{ path: '/', intervalMs: 5_000, timeoutMs: 2_000, failures: 2, successes: 2 },
@@ -189,7 +177,7 @@ const proxyProtocol: Kind<0 | 1 | 2> = {
 };
 
 /** In the order in which the docs show them. */
-export const upstreamFields: readonly UpstreamField[] = [
+export const upstreamFields: readonly FieldRow<Options>[] = [
   row({
     ...{ key: 'connectTimeout', field: 'connectTimeoutMs', kind: wait, default: 5_000 },
     help: 'Longest wait for a connection, TLS included; then another member is tried',
@@ -298,8 +286,7 @@ const optionKinds = Object.fromEntries(
 export function upstreamOf(
   given: Pick<UpstreamConfig, 'targets'> & Partial<UpstreamConfig>,
 ): UpstreamConfig {
-  const defaults = Object.fromEntries(upstreamFields.map((it) => [it.field, it.default]));
-  return { ...(defaults as unknown as UpstreamConfig), ...given };
+  return { ...defaultsOf(upstreamFields), ...given };
 }
 
 /** 'http://api:8000', ['http://10.0.0.1:8000', 'unix:/run/x.sock'], { targets: [{ url, weight }],
@@ -374,15 +361,4 @@ export function showTarget({ protocol, kind, host, port, path, weight }: Upstrea
   const share = weight === 1 ? '' : ` (weight ${weight})`;
   if (kind === 'unix') return `unix:${path}${share}`;
   return `${protocol}://${isIPv6(host) ? `[${host}]` : host}:${port}${share}`;
-}
-
-/** For the docs of routes. */
-export function upstreamFieldsTable(): string {
-  const rows = upstreamFields.map(
-    ({ key, kind, help, default: value }) =>
-      `| \`${key}\` | ${kind.expected} | \`${kind.show(value as never)}\` | ${help}. |`,
-  );
-  return ['| field | value | default | what it does |', '| --- | --- | --- | --- |', ...rows].join(
-    '\n',
-  );
 }

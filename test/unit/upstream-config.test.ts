@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fieldRowsTable } from '../../src/config/field-rows.ts';
 import { Unfit } from '../../src/config/kinds.ts';
-import { showTarget, upstream, upstreamFieldsTable } from '../../src/config/upstream-config.ts';
+import { showTarget, upstream, upstreamFields } from '../../src/config/upstream-config.ts';
 
 function read(raw: unknown) {
   const value = upstream.read(raw);
@@ -54,7 +55,7 @@ test('what will not do is named', () => {
 });
 
 test('the docs have a row for each field', () => {
-  const table = upstreamFieldsTable();
+  const table = fieldRowsTable(upstreamFields);
   for (const key of ['connectTimeout', 'healthCheck', 'slowStart', 'host'])
     assert.ok(table.includes(`| \`${key}\` |`), key);
 });

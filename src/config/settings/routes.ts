@@ -1,10 +1,11 @@
 // Settings of routing.
 
 import { resolve } from 'node:path';
+import { fieldRowsTable } from '../field-rows.ts';
 import type { RouteConfig } from '../routes/route-config.ts';
 import { routeFieldsTable, routeTable } from '../routes/routes.ts';
 import { type Setting, setting } from '../setting.ts';
-import { type UpstreamConfig, upstreamFieldsTable } from '../upstream-config.ts';
+import { type UpstreamConfig, upstreamFields } from '../upstream-config.ts';
 
 export const routeSettings: readonly Setting[] = [
   setting('routes', {
@@ -14,7 +15,7 @@ export const routeSettings: readonly Setting[] = [
     default: [],
     help: 'Which requests go elsewhere than to the app, such as /api=http://api:8000; repeatable',
     doc: 'The first route that takes a request has it; what none takes goes on to static files and the app. On the command line a route is `[HOST]/PATH=TARGET` with a target that is text; in a config file it says more. See [routes](routes.md).',
-    table: `${routeFieldsTable()}\n\nAn upstream may say:\n\n${upstreamFieldsTable()}`,
+    table: `${routeFieldsTable()}\n\nAn upstream may say:\n\n${fieldRowsTable(upstreamFields)}`,
     finish: (routes, { chdir }) => routes.map((route) => withPaths(route, chdir)),
     known: 'nginx `server_name`, `location`, `proxy_pass`, `return`, `rewrite`',
   }),

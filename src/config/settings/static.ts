@@ -1,10 +1,11 @@
 // Settings of static files.
 
 import { resolve } from 'node:path';
+import { fieldRowsTable } from '../field-rows.ts';
 import { optional, size, text } from '../kinds.ts';
 import { type Setting, setting } from '../setting.ts';
 import { stateDirectory } from '../state-directory.ts';
-import { mountFieldsTable, staticMounts } from '../static-mounts.ts';
+import { mountFields, staticMounts } from '../static-mounts.ts';
 
 const mega = 1024 ** 2;
 const giga = 1024 ** 3;
@@ -16,7 +17,7 @@ export const staticSettings: readonly Setting[] = [
     default: [],
     help: 'Serve the files of DIR under the prefix; repeatable',
     doc: "In a config file also a map, `{ '/static': 'public' }`, or a list with more to say, `[{ prefix: '/', dir: 'dist', fallback: 'index.html' }]`. The longest prefix that fits is taken.",
-    table: mountFieldsTable(),
+    table: fieldRowsTable(mountFields),
     known: 'nginx `location … { alias …; }`',
     finish: (mounts, { chdir }) =>
       mounts.map((mount) => ({ ...mount, dir: resolve(chdir, mount.dir) })),
