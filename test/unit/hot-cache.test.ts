@@ -9,7 +9,8 @@ const kilo = 1024;
 
 /** Only what the cache looks at. */
 function hotFile(key: string, bytes: number): HotFile {
-  return { key, bytes, paths: [], wasUsed: false } as unknown as HotFile;
+  const plain = { copy: null };
+  return { key, bytes, plain, coded: [], paths: [], wasUsed: false } as unknown as HotFile;
 }
 
 test('memory stays within its limit, and what is asked for stays', () => {
