@@ -1,11 +1,18 @@
 // The PROXY protocol to upstreams: what is said, and that no connection serves a second client.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import { type AddressInfo, connect, createServer as createTcp } from 'node:net';
 import { test } from 'node:test';
+import { WebSocketServer } from 'ws';
 import { proxyHeader } from '../../src/edge/upstream/proxy-protocol.ts';
 import type { ClientFacts } from '../../src/http/exchange.ts';
+import { makePair } from '../helpers/certificates.ts';
 import { lyingWorker } from '../helpers/http-workers.ts';
-import { upstreamEdge } from '../helpers/upstream-edge.ts';
+import { tcpServer, upstreamEdge } from '../helpers/upstream-edge.ts';
+import { openWebSocket } from '../helpers/websockets.ts';
 
 const base: ClientFacts = {
   ...{ address: '192.0.2.1', port: 4711, peerAddress: '192.0.2.1' },
@@ -60,3 +67,51 @@ test('each request has a connection of its own, and its client is said first', a
   const others = worker.lies.filter(({ received }) => !received.includes('GET '));
   for (const { received } of others) assert.equal(received, 'PROXY UNKNOWN\r\n');
 });
+
+for (const protocol of ['http', 'https'] as const)
+  test(`${protocol}: the client is said before all else, of requests, upgrades and health checks`, async (t) => {
+    const { certPem: cert, keyPem: key } = await makePair(['127.0.0.1']);
+    const answer: RequestListener = (_request, response) => void response.end('ok');
+    const behind =
+      protocol === 'http' ? createHttp(answer) : createHttps({ cert, key }, answer as never);
+    new WebSocketServer({ server: behind as Server }).on('connection', (socket) =>
+      socket.on('message', (data) => socket.send(`got ${data}`)),
+    );
+    const { port: behindPort } = await tcpServer(t, () => {}, { server: behind as Server });
+    // As a load balancer would: it reads a line, and passes on the rest.
+    const said: string[] = [];
+    const balancer = createTcp((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (bytes: Buffer) => {
+        const end = bytes.indexOf('\n') + 1;
+        said.push(bytes.toString('latin1', 0, end));
+        const onward = connect(behindPort, '127.0.0.1');
+        onward.on('error', () => socket.destroy());
+        socket.on('close', () => onward.destroy());
+        onward.write(bytes.subarray(end));
+        socket.pipe(onward).pipe(socket);
+      });
+    });
+    balancer.listen(0, '127.0.0.1');
+    await once(balancer, 'listening');
+    t.after(() => balancer.close());
+    const { port } = balancer.address() as AddressInfo;
+    const edge = await upstreamEdge(t, {
+      targets: [{ protocol, kind: 'tcp', host: '127.0.0.1', port, path: '', weight: 1 }],
+      ...{
+        proxyProtocol: 1,
+        healthCheck: { path: '/', intervalMs: 20, timeoutMs: 5_000, failures: 2, successes: 1 },
+      },
+      tls: { caFile: null, serverName: null, verify: false },
+    });
+    for (let n = 0; n < 2; n++) assert.equal((await edge.get()).body, 'ok');
+    const { socket, messages } = await openWebSocket(`ws://127.0.0.1:${edge.port}/`);
+    socket.send('hello');
+    assert.equal(String(await messages.next()), 'got hello');
+    socket.terminate();
+    const clients = said.filter((line) => !line.startsWith('PROXY UNKNOWN\r\n'));
+    assert.equal(clients.length, 3);
+    for (const line of clients)
+      assert.match(line, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\n$/);
+    assert.ok(said.length > 3, 'the first connection, and health checks');
+  });

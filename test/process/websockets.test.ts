@@ -23,7 +23,9 @@ const suite = suiteOwner();
 let portico: PorticoProcess;
 
 before(async () => {
-  portico = await startPortico(suite, [app, '--workers', '1', '--access-logfile', '-']);
+  const format = '"%(r)s" %(s)s %(b)s %({request-bytes}x)s %(L)s';
+  const log = ['--access-logfile', '-', '--access-logformat', format];
+  portico = await startPortico(suite, [app, '--workers', '1', ...log]);
 });
 after(() => suite.end());
 
@@ -164,9 +166,11 @@ test('the access log has the connection at its end, with bytes and duration', as
   await messages.next();
   assert.doesNotMatch(portico.log().slice(from), /echo\?logged/);
   socket.close();
-  const [, bytes] = await portico.logged(/"GET \/echo\?logged HTTP\/1\.1" 101 (\d+)/, { from });
-  // The frame (4 + 1000) and the Close (2).
-  assert.equal(Number(bytes), 1006);
+  const line = /"GET \/echo\?logged HTTP\/1\.1" 101 (\d+) (\d+) ([\d.]+)/;
+  const [, sent, received, seconds] = await portico.logged(line, { from });
+  // The frame (4 + 1000) and the Close (2); those of the client are masked.
+  assert.deepEqual([Number(sent), Number(received)], [1006, 1014]);
+  assert.ok(Number(seconds) > 0);
 });
 
 test('a client that reads nothing stops the app, and loses nothing', async (t) => {
@@ -226,6 +230,23 @@ test('limits: how many, and how long without a word', async () => {
   await assert.rejects(openWebSocket(url), /503/);
   assert.equal((await closed)[0], 1001);
   await other.logged(/UPGRADE_IDLE/);
+});
+
+test('a worker of class http is asked on its own socket', async () => {
+  const other = await startPortico(suite, [app, '-k', 'http', '-w', '1', '--upgrade-grace', '0']);
+  const headers = { 'X-Forwarded-For': '203.0.113.7' };
+  const url = `ws://127.0.0.1:${other.port}`;
+  const { socket: info, messages: facts } = await openWebSocket(`${url}/info`, { headers });
+  const seen = JSON.parse(String(await facts.next()));
+  assert.equal(seen.headers['x-forwarded-for'], '203.0.113.7, 127.0.0.1');
+  // The edge's end of a Unix socket has no address.
+  assert.equal(seen.remoteAddress, undefined);
+  const { socket, messages, closed } = await openWebSocket(`${url}/echo`);
+  socket.send('hello');
+  assert.equal(String(await messages.next()), 'hello');
+  info.terminate();
+  other.signal('SIGTERM');
+  assert.equal((await closed)[0], 1001);
 });
 
 test('a server that the module exports, in threads, on a Unix socket of the edge', async (t) => {

@@ -155,10 +155,9 @@ class UpstreamAgent {
 
   addRequest(ask: ClientRequest): void {
     const { address, connectTimeoutMs, preface } = this.request;
-    const socket = dialOnce(address, connectTimeoutMs, () => {
+    const socket = dialOnce(address, { preface, connectTimeoutMs }, () => {
       this.isConnected = true;
     });
-    if (preface !== '') socket.write(preface, 'latin1');
     // So Node says that an answer is over which was no 101.
     socket.once('free', () => socket.destroy());
     ask.onSocket(socket);

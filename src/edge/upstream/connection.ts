@@ -67,10 +67,11 @@ export class HttpConnection implements ResponseEvents {
     else this.headLeft = true;
   };
 
-  constructor(owner: ConnectionOwner, connectTimeoutMs: number) {
+  /** `preface` is said first, before TLS. */
+  constructor(owner: ConnectionOwner, connectTimeoutMs: number, preface: string) {
     this.owner = owner;
     const { address } = owner;
-    const socket = dial(address, (chunk) => this.onBytes(chunk));
+    const socket = dial(address, preface, (chunk) => this.onBytes(chunk));
     this.socket = socket;
     const isTls = address.kind === 'tcp' && address.tls !== null;
     this.takesDirect = !isTls;

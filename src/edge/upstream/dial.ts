@@ -5,6 +5,7 @@ import {
   type ConnectionOptions,
   checkServerIdentity,
   type SecureContext,
+  type TLSSocket,
   connect as tlsConnect,
 } from 'node:tls';
 
@@ -58,9 +59,21 @@ export function kept(chunk: Buffer): Buffer {
   return copy;
 }
 
-/** What `onBytes` gets may be written over once it has returned: see kept(). */
-export function dial(address: HttpAddress, onBytes: (chunk: Buffer) => void): Socket {
-  if (address.kind === 'tcp' && address.tls !== null) return dialTls(address, address.tls, onBytes);
+/** `preface`, in Latin-1, is said first, before TLS. What `onBytes` gets may be written over once it has returned: see
+ *  kept(). */
+export function dial(
+  address: HttpAddress,
+  preface: string,
+  onBytes: (chunk: Buffer) => void,
+): Socket {
+  if (address.kind === 'tcp' && address.tls !== null)
+    return dialTls(address, address.tls, { preface, onBytes });
+  const socket = dialPlain(address, onBytes);
+  if (preface !== '') socket.write(preface, 'latin1');
+  return socket;
+}
+
+function dialPlain(address: HttpAddress, onBytes: (chunk: Buffer) => void): Socket {
   const onread = {
     buffer: readBuffer,
     callback: (bytes: number): boolean => {
@@ -78,16 +91,19 @@ export function dial(address: HttpAddress, onBytes: (chunk: Buffer) => void): So
  *  end of the other. `onConnected` is called once, when TLS is done too. */
 export function dialOnce(
   address: HttpAddress,
-  connectTimeoutMs: number,
+  { preface, connectTimeoutMs }: { readonly preface: string; readonly connectTimeoutMs: number },
   onConnected: () => void,
 ): Socket {
   const allowHalfOpen = true;
   const tls = address.kind === 'tcp' ? address.tls : null;
   let socket: Socket;
-  if (address.kind === 'unix') socket = connect({ path: address.path, allowHalfOpen });
-  else if (tls !== null)
-    socket = tlsConnect({ ...tlsOptions(address, tls), allowHalfOpen } as ConnectionOptions);
-  else socket = connect({ host: address.host, port: address.port, noDelay: true, allowHalfOpen });
+  if (address.kind === 'tcp' && tls !== null)
+    socket = connectTls(address, tls, { preface, allowHalfOpen });
+  else {
+    if (address.kind === 'unix') socket = connect({ path: address.path, allowHalfOpen });
+    else socket = connect({ host: address.host, port: address.port, noDelay: true, allowHalfOpen });
+    if (preface !== '') socket.write(preface, 'latin1');
+  }
   const timer = setTimeout(() => {
     const error = new Error(`no connection in ${connectTimeoutMs} ms`);
     socket.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
@@ -103,9 +119,9 @@ export function dialOnce(
 function dialTls(
   address: { readonly host: string; readonly port: number },
   to: TlsTo,
-  onBytes: (chunk: Buffer) => void,
+  { preface, onBytes }: { readonly preface: string; onBytes(chunk: Buffer): void },
 ): Socket {
-  const socket = tlsConnect(tlsOptions(address, to));
+  const socket = connectTls(address, to, { preface, allowHalfOpen: false });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, PROBE_AFTER_MS);
   socket.on('session', (made: Buffer) => {
@@ -116,6 +132,22 @@ function dialTls(
     to.session = null;
   });
   socket.on('data', onBytes);
+  return socket;
+}
+
+/** What is said first of the client comes before TLS: who reads that knows of no TLS yet. */
+function connectTls(
+  address: { readonly host: string; readonly port: number },
+  to: TlsTo,
+  { preface, allowHalfOpen }: { readonly preface: string; readonly allowHalfOpen: boolean },
+): TLSSocket {
+  const options = { ...tlsOptions(address, to), allowHalfOpen } as ConnectionOptions;
+  if (preface === '') return tlsConnect(options);
+  const { host, port } = address;
+  const plain = connect({ host, port, noDelay: true, allowHalfOpen });
+  plain.write(preface, 'latin1');
+  const socket = tlsConnect({ ...options, socket: plain });
+  plain.on('error', (error) => socket.destroy(error));
   return socket;
 }
 

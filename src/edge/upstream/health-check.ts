@@ -53,6 +53,7 @@ export function askHealth(
       onOddity: () => {},
     },
     timeoutMs,
+    preamble?.(null) ?? '',
   );
   const timer = setTimeout(() => settle(`no answer in ${timeoutMs} ms`), timeoutMs);
   const fields = ['Host', host, 'User-Agent', 'portico-health-check', 'Accept', '*/*'];
@@ -62,7 +63,7 @@ export function askHealth(
   } as const;
   const head = encodeRequestHead(request, { host: null, fallbackHost: host, keepAlive: false });
   const stream = new HttpStream(request, observer, () => {});
-  if (typeof head === 'string') stream.begin(connection, (preamble?.(null) ?? '') + head);
+  if (typeof head === 'string') stream.begin(connection, head);
   else stream.refuseLater(failure(head.code, head.detail));
   return () => {
     isOver = true;

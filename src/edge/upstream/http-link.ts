@@ -79,7 +79,7 @@ class HttpLink implements Link, ConnectionOwner {
     const shortest = Math.min(keepAliveMs || SWEEP_MS_MAX, idleTimeoutMs || SWEEP_MS_MAX);
     this.sweepMs = Math.max(5, Math.min(shortest / 4, SWEEP_MS_MAX));
     // Not kept: a server that serves one connection at a time would wait for it to say something.
-    this.prober = this.dial();
+    this.prober = this.dial(null);
   }
 
   get isUp(): boolean {
@@ -97,9 +97,7 @@ class HttpLink implements Link, ConnectionOwner {
     const head = encodeRequestHead(request, this.rules);
     if (typeof head !== 'string') stream.refuseLater(head);
     else {
-      const { preamble } = this.options;
-      const connection = this.takeIdle() ?? this.dial();
-      stream.begin(connection, preamble === null ? head : preamble(request.client) + head);
+      stream.begin(this.takeIdle() ?? this.dial(request.client), head);
       if (this.sweeper === null) this.sweepLater();
     }
     return stream;
@@ -123,8 +121,6 @@ class HttpLink implements Link, ConnectionOwner {
     this.prober = null;
     // It takes no place from a request: there may be but one.
     this.all.delete(connection);
-    const { preamble } = this.options;
-    if (preamble !== null) connection.socket.end(preamble(null), 'latin1');
     connection.retire();
     if (this.phase !== 'probing') return;
     this.phase = 'up';
@@ -192,8 +188,11 @@ class HttpLink implements Link, ConnectionOwner {
     return connection;
   }
 
-  private dial(): HttpConnection {
-    const connection = new HttpConnection(this, this.options.settings.connectTimeoutMs);
+  /** Null: for no client's request. */
+  private dial(client: ClientFacts | null): HttpConnection {
+    const { preamble, settings } = this.options;
+    const preface = preamble?.(client) ?? '';
+    const connection = new HttpConnection(this, settings.connectTimeoutMs, preface);
     this.all.add(connection);
     return connection;
   }
