@@ -32,6 +32,12 @@ static napi_value number(napi_env env, int64_t value) {
   return napi_create_int64(env, value, &result) == napi_ok ? result : NULL;
 }
 
+// Of other arrays the length would not be in bytes.
+static int take_bytes(napi_env env, napi_value value, void **bytes, size_t *length) {
+  napi_typedarray_type type;
+  return napi_get_typedarray_info(env, value, &type, length, bytes, NULL, NULL) == napi_ok && type == napi_uint8_array;
+}
+
 // Text is put behind what is in `text` already. False: of another type, or more text than there is room for.
 static int take(napi_env env, napi_value value, struct iovec *piece, char *text, size_t *used) {
   napi_valuetype type;
@@ -47,7 +53,7 @@ static int take(napi_env env, napi_value value, struct iovec *piece, char *text,
     *piece = (struct iovec){start, length};
     return 1;
   }
-  return napi_get_typedarray_info(env, value, NULL, &piece->iov_len, &piece->iov_base, NULL, NULL) == napi_ok;
+  return take_bytes(env, value, (void **)&piece->iov_base, &piece->iov_len);
 }
 
 // send(socket, ...pieces): how many bytes of all pieces the kernel has taken. Pieces are Latin-1 text and Uint8Arrays.
@@ -118,9 +124,8 @@ static napi_value keep(napi_env env, napi_callback_info info) {
   size_t count = 1, length;
   char *bytes;
   if (napi_get_cb_info(env, info, &count, &arg, NULL, NULL) != napi_ok) return NULL;
-  if (count < 1 || napi_get_typedarray_info(env, arg, NULL, &length, (void **)&bytes, NULL, NULL) != napi_ok)
-    return number(env, -EINVAL);
-  int file = syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (count < 1 || !take_bytes(env, arg, (void **)&bytes, &length)) return number(env, -EINVAL);
+  int file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (file < 0) return number(env, -errno);
   for (size_t at = 0; at < length;) {
     ssize_t written = write(file, bytes + at, length - at);

@@ -196,7 +196,16 @@ test('calls that make no sense are refused, and harm nothing', compiled, async (
     send(...args: unknown[]): number;
     sendFile(...args: unknown[]): number;
   };
-  for (const args of [[], [fd], ['1', 'x'], [fd, 1], [fd, null], [fd, {}], [fd, [1]]])
+  for (const args of [
+    [],
+    [fd],
+    ['1', 'x'],
+    [fd, 1],
+    [fd, null],
+    [fd, {}],
+    [fd, [1]],
+    [fd, new Float64Array(9)],
+  ])
     assert.equal(any.send(...args), refused, JSON.stringify(args));
   assert.equal(any.send(fd, 'x'.repeat(16 * 1024)), refused);
   assert.equal(any.send(fd, ...Array(17).fill('x')), refused);
