@@ -49,6 +49,27 @@ for (const file of files) {
     for (const { text } of last.steps.filter(({ op }) => ['CMD', 'ENTRYPOINT'].includes(op)))
       assert.match(text, /^\[/);
   });
+
+  test(`${file}: base images can be pinned by digest; what is installed is as the lock file says and leaves no lists`, () => {
+    const path = join(repositoryRoot, file);
+    const named = [...readFileSync(path, 'utf8').matchAll(/^ARG (\w+_IMAGE)=(\S+)$/gm)];
+    const digest = `@sha256:${'0'.repeat(64)}`;
+    const pinned = named.map(([, name = '', image = '']) => [name, image + digest] as const);
+    const stages = readDockerfile(path, Object.fromEntries(pinned));
+    assert.deepEqual(
+      stages.map(({ from }) => from).filter((from) => !from.endsWith(digest)),
+      [],
+    );
+    for (const { op, text } of stages.flatMap(({ steps }) => steps)) {
+      if (op === 'WORKDIR') assert.match(text, /^\//);
+      if (op === 'ENV' || op === 'ARG') assert.doesNotMatch(text, /PASSWORD=|SECRET=|TOKEN=/);
+      if (op !== 'RUN') continue;
+      assert.doesNotMatch(text, /\bsudo\b|npm (i|install)\b|apt-get upgrade|curl .*\|/);
+      if (/apt-get install/.test(text))
+        assert.match(text, /update .* --no-install-recommends .* rm -rf \/var\/lib\/apt\/lists/);
+      if (/pip install/.test(text)) assert.match(text, /--no-cache-dir .*-r requirements\.txt/);
+    }
+  });
 }
 
 test('.dockerignore leaves out no file that is copied, and keeps secrets out', () => {
