@@ -67,7 +67,8 @@ before(async () => {
 });
 after(async () => {
   await suite.end();
-  rmSync(dir, { recursive: true, force: true });
+  // What is left of the browser may still write to its profile.
+  rmSync(dir, { recursive: true, force: true, maxRetries: 20 });
 });
 
 /** Its port. WebSockets to it are told what it saw of them. */
