@@ -80,6 +80,22 @@ class Answer:
         return response.sent + self.bytes_of_file == announced
 
 
+class Settled:
+    """Gunicorn's Config, whose values are looked up by three calls each, some 25 times a request."""
+
+    def __init__(self, cfg):
+        own = {name: setting.get() for name, setting in cfg.settings.items()}
+        # What Config makes something else of stays its own.
+        self.__dict__.update((name, own[name]) for name in own if not hasattr(type(cfg), name))
+        self.__dict__["_cfg"] = cfg
+
+    def __getattr__(self, name):
+        return getattr(self._cfg, name)
+
+    def __setattr__(self, name, value):
+        setattr(self._cfg, name, value)
+
+
 def is_read_whole(req, environ, connection):
     """Reads what the app left. The edge has the answer by now, so the next request may be behind it."""
     if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
@@ -103,6 +119,7 @@ def keeping(SyncWorker, wsgi):
             if self.cfg.is_ssl:
                 super().run()
                 return
+            self.cfg = Settled(self.cfg)
             self.poller = select.poll()
             self.listeners = {listener.fileno(): listener for listener in self.sockets}
             self.names = {fd: each.getsockname() for fd, each in self.listeners.items()}

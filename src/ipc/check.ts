@@ -20,7 +20,7 @@ const counts: Check = (value) =>
   Object.keys(value).length <= listMax &&
   Object.values(value).every(count);
 const finite: Check = (value) => Number.isFinite(value);
-const protocol: Check = (value) => value === 'link' || value === 'http';
+const protocol: Check = (value) => value === 'link' || value === 'http' || value === 'http-kept';
 const bootExit: Check = (value) => value === 3 || value === 4;
 const object: Check = (value) => typeof value === 'object' && value !== null;
 /** Absolute, as the arbiter puts it into Unix socket addresses; 108 bytes is sun_path's size. */

@@ -25,7 +25,9 @@ export interface WorkerAddress {
   readonly retireAfter: number;
 }
 
-export type WorkerProtocol = 'link' | 'http';
+/** 'http-kept': HTTP/1.1 by a program that works on one request at a time, takes them from connections it keeps in the
+ *  order they came, and begins on none whose connection was closed. */
+export type WorkerProtocol = 'link' | 'http' | 'http-kept';
 
 export type ToEdge =
   /** First message, and again at each reload: the settings to work by from now on. The first is

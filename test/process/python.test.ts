@@ -142,6 +142,53 @@ test(
 );
 
 test(
+  'HUP and a killed worker under load of a Gunicorn that keeps connections: no request fails',
+  needsPython('gunicorn'),
+  async (t) => {
+    const portico = await startPortico(t, argsFor('wsgi', 'gunicorn', '-w', '2', 'odd_app:app'));
+    const load = startLoad({ port: portico.port, clients: 12 });
+    await load.until('both workers', () => load.pids.size >= 2);
+    process.kill(Number([...load.pids][0]), 'SIGKILL');
+    await load.until('a replacement', () => load.pids.size >= 3, 30_000);
+    portico.signal('SIGHUP');
+    await portico.logged(/Reloaded: generation 2 serves/, { deadlineMs: 30_000 });
+    await load.until('new workers', () => load.pids.size >= 5, 30_000);
+    await load.stop();
+    assert.deepEqual(load.bad, []);
+  },
+);
+
+test(
+  'a request in the line of a Gunicorn worker does not wait behind a slow one',
+  needsPython('gunicorn'),
+  async (t) => {
+    const { port } = await startPortico(t, argsFor('wsgi', 'gunicorn', '-w', '2', 'odd_app:app'));
+    const clients = Array.from({ length: 8 }, () => new RawClient(port));
+    t.after(() => {
+      for (const client of clients) client.leave();
+    });
+    const ask = async (target: string, client: RawClient): Promise<string> => {
+      const response = await client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`).response();
+      assert.equal(response.status, 200);
+      return response.body;
+    };
+    const [stuck, ...others] = clients;
+    for (let turn = 0; turn < 3; turn++) {
+      await Promise.all(others.map((client) => ask('/', client)));
+      let isStuck = true;
+      const slow = ask('/slow', stuck!).finally(() => {
+        isStuck = false;
+      });
+      // The other worker serves all of them meanwhile, with those that stood in the slow one's line.
+      for (let count = 0; count < 5; count++)
+        await Promise.all(others.map((client) => ask('/', client)));
+      assert.ok(isStuck, 'they waited for the slow one');
+      assert.equal(await slow, '1 at work');
+    }
+  },
+);
+
+test(
   'a Python worker killed under load: no request fails',
   needsPython('fastapi', 'uvicorn'),
   async (t) => {

@@ -1,68 +1,11 @@
 // The pool and the requests it forwards, with client and worker played by the test.
 
 import assert from 'node:assert/strict';
-import { afterEach, test } from 'node:test';
-import { Forward, type ForwardSettings } from '../../src/edge/balancer/forward.ts';
-import { Pool, type PoolSettings } from '../../src/edge/balancer/pool.ts';
+import { test } from 'node:test';
 import { failure } from '../../src/errors/failure.ts';
-import type { Log } from '../../src/telemetry/log.ts';
-import { ScriptedExchange, type ScriptedOptions } from '../helpers/scripted-exchange.ts';
-import { ScriptedLink, type ScriptedStream } from '../helpers/scripted-link.ts';
+import { PoolBench as Bench } from '../helpers/pool-bench.ts';
+import type { ScriptedExchange } from '../helpers/scripted-exchange.ts';
 import { until } from '../helpers/until.ts';
-import { workerAddress } from '../helpers/worker-address.ts';
-
-const quiet: Log = {
-  trace() {},
-  debug() {},
-  info() {},
-  warning() {},
-  error() {},
-  critical() {},
-  reopen() {},
-};
-
-const pools: Pool[] = [];
-afterEach(() => {
-  for (const pool of pools.splice(0)) pool.destroy(failure('SHUTTING_DOWN'));
-});
-
-class Bench {
-  readonly links: ScriptedLink[] = [];
-  readonly pool: Pool;
-  settings: ForwardSettings = { responseTimeoutMs: 0, spool: false, responseSteps: [] };
-
-  constructor(settings: Partial<PoolSettings> = {}) {
-    this.pool = new Pool({
-      settings: { queueSize: 10, queueTimeoutMs: 60_000, ...settings },
-      connect: (options) => {
-        const link = new ScriptedLink(options);
-        this.links.push(link);
-        return link;
-      },
-      log: quiet,
-    });
-    pools.push(this.pool);
-  }
-
-  /** Admits a worker whose links are up. */
-  admit(id: number, capacity = 100, sockets = 1): void {
-    const before = this.links.length;
-    const paths = Array.from({ length: sockets }, (_, index) => `/run/${id}-${index}.sock`);
-    this.pool.admit(workerAddress({ id, sockets: paths, capacity }));
-    for (const link of this.links.slice(before)) link.up();
-  }
-
-  send(options: ScriptedOptions = {}): ScriptedExchange {
-    const exchange = new ScriptedExchange(options);
-    new Forward(exchange, exchange.request, this.pool, this.settings).run();
-    return exchange;
-  }
-
-  /** The streams of all links, in the order of the links. */
-  get streams(): ScriptedStream[] {
-    return this.links.flatMap((link) => link.streams);
-  }
-}
 
 test('a request and its answer pass, and the answer names the request', () => {
   const bench = new Bench();

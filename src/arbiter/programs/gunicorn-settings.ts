@@ -4,7 +4,13 @@
 import { readOwnFile } from '../../executable/own-file.ts';
 
 /** The user's own hooks and settings stay in force, a worker class too. */
-export function gunicornSettings(readyFile: string): string {
+export function gunicornSettings({
+  readyFile,
+  keptFile,
+}: {
+  readonly readyFile: string;
+  readonly keptFile: string;
+}): string {
   const worker =
     readOwnFile('static/gunicorn_worker.py') ?? 'def worker_class_name(): return "sync"';
   // JSON of ASCII is a string of Python too.
@@ -25,6 +31,8 @@ if "worker_class" not in globals():
 _before = globals().get("post_worker_init", lambda worker: None)
 def post_worker_init(worker):
     _before(worker)
+    if type(worker).__module__ == "portico_gunicorn":
+        open(${JSON.stringify(keptFile)}, "w").close()
     open(${JSON.stringify(readyFile)}, "w").close()
 `;
 }

@@ -159,12 +159,15 @@ class Running implements Program {
       await new Promise((done) => this.timers.add(setTimeout(done, waitMs)));
     }
     if (this.phase !== 'booting') return;
+    const keeps = recipe.keptFile !== null && (await isThere(recipe.keptFile));
+    if (this.phase !== 'booting') return;
     this.phase = 'ready';
+    const protocol = keeps ? 'http-kept' : 'http';
     const socket = place.kind === 'unix' ? place.path : `127.0.0.1:${place.port}`;
     this.beat(place);
     const { onMessage } = this.options;
     onMessage({
-      ...{ type: 'ready', sockets: [socket], protocol: 'http', app: recipe.title },
+      ...{ type: 'ready', sockets: [socket], protocol, app: recipe.title },
       retireAfter: this.options.assignment.maxRequests,
     });
   }
@@ -229,7 +232,8 @@ class Running implements Program {
     const isBooting = this.phase === 'booting' && failure === null;
     this.phase = 'over';
     this.clearTimers();
-    for (const ending of ['sock', 'ready', 'py']) rmSync(`${this.base}.${ending}`, { force: true });
+    for (const ending of ['sock', 'ready', 'kept', 'py'])
+      rmSync(`${this.base}.${ending}`, { force: true });
     this.child?.stdio[3]?.destroy();
     if (isBooting) {
       const reason = [this.describe(code, signal), this.lastLines.text()];

@@ -17,6 +17,8 @@ export interface Recipe {
   readonly file: { readonly path: string; readonly content: string } | null;
   /** It listens before the app is loaded: it is ready when this file is there too. */
   readonly readyFile: string | null;
+  /** There before that one where the program keeps connections: see 'http-kept'. */
+  readonly keptFile: string | null;
   /** What is served, for the log. */
   readonly title: string;
 }
@@ -38,7 +40,7 @@ export function commandRecipe(config: Pick<Config, 'command'>, place: Place): Re
     args,
     // HOST: what many programs bind to, which must not be the world.
     env: place.kind === 'unix' ? {} : { HOST: '127.0.0.1', PORT: String(place.port) },
-    ...{ file: null, readyFile: null, title: program },
+    ...{ file: null, readyFile: null, keptFile: null, title: program },
   };
 }
 
@@ -73,7 +75,7 @@ export function pythonRecipe({ config, server, base }: PythonOptions): Recipe {
   const version = server.version === '' ? '' : ` ${server.version}`;
   return {
     program: server.program ?? server.python,
-    ...{ env: {}, file: null, readyFile: null, title: `${server.name}${version}` },
+    ...{ env: {}, file: null, readyFile: null, keptFile: null, title: `${server.name}${version}` },
     ...recipe,
   };
 }
@@ -92,7 +94,9 @@ const recipes: Record<Server['name'], (options: PythonOptions) => Own> = {
       ...['--keep-alive', String(keepAliveSeconds), '--forwarded-allow-ips', '*'],
       ...['--max-requests', '0', '--log-level', pythonLevel(config), appName(config)],
     ];
-    return { args, readyFile, file: { path: file, content: gunicornSettings(readyFile) } };
+    const keptFile = `${base}.kept`;
+    const content = gunicornSettings({ readyFile, keptFile });
+    return { args, readyFile, keptFile, file: { path: file, content } };
   },
   waitress: ({ config, base }) => ({
     args: [

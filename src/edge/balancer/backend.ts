@@ -9,6 +9,7 @@ import type { ConnectOptions } from '../../link/edge-end.ts';
 import type { Link } from '../../link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { HttpAddress } from '../upstream/dial.ts';
+import { Line } from './line.ts';
 import type { Weighted } from './weighted.ts';
 
 /** Opens a link to a worker's socket: `connectWorker`, or a fake in tests. */
@@ -76,6 +77,8 @@ export class Backend implements Weighted {
   upgraded = 0;
   takesRequests = false;
   link: Link;
+  /** Of requests that wait in its socket; null = none may. */
+  readonly line: Line | null;
   /** Somebody found it unwell: it gets no requests, whatever its link says. */
   private isHeld = false;
 
@@ -94,6 +97,7 @@ export class Backend implements Weighted {
     this.place = sockets.length > 1 ? `${slot}-${sockets.indexOf(options.path) + 1}` : String(slot);
     this.capacity = options.worker.capacity;
     this.weight = options.worker.weight ?? 1;
+    this.line = options.worker.protocol === 'http-kept' ? new Line() : null;
     this.name = options.worker.name ?? workerName(options.worker.app, slot);
     this.link = this.connect();
   }

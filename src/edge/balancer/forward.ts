@@ -17,7 +17,7 @@ import type { ResponseSink, ResponseSource, ResponseStep } from '../response-ste
 import type { Backend } from './backend.ts';
 import type { Pool } from './pool.ts';
 import { Replay } from './replay.ts';
-import { decideRetry, isIdempotent } from './retry.ts';
+import { decideRetry, isIdempotent, isSafe } from './retry.ts';
 import { Spool } from './spool.ts';
 import { withCookie } from './sticky.ts';
 import { Waiter } from './wait-list.ts';
@@ -118,6 +118,22 @@ export class Forward
       for (const chunk of this.replay.chunks) stream.write(chunk);
     }
     if (this.trailers !== null) stream.end(this.trailers);
+  }
+
+  override get canComeBack(): boolean {
+    // Where a request would like to go is said by its client, who is to stay with one worker.
+    return (
+      !this.answered &&
+      !this.over &&
+      this.bodyLength === 0 &&
+      this.stick === null &&
+      isSafe(this.request.method)
+    );
+  }
+
+  override comeBack(): void {
+    this.exchange.record.claimedMs = 0;
+    this.leaveWorker(true);
   }
 
   giveUp(reason: Failure): void {
@@ -312,7 +328,7 @@ export class Forward
     this.heldBytes = 0;
     this.spool?.stop();
     if (cancel && stream !== null) stream.cancel();
-    if (backend !== null) this.pool.release(backend);
+    if (backend !== null) this.pool.release(backend, this);
   }
 }
 

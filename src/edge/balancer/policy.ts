@@ -11,6 +11,25 @@ export interface Candidate {
   readonly takesRequests: boolean;
 }
 
+/** A backend before which requests may wait. */
+export interface Lined extends Candidate {
+  readonly line: { readonly takes: boolean } | null;
+}
+
+/** Index of the backend before which the fewest wait, or -1 when none takes one more. */
+export function chooseInLine(candidates: readonly Lined[], avoidWorkerId: number): number {
+  let best = -1;
+  let bestInFlight = Number.MAX_SAFE_INTEGER;
+  for (let index = 0; index < candidates.length; index++) {
+    const { line, takesRequests, workerId, inFlight } = candidates[index]!;
+    if (line === null || !line.takes || !takesRequests || workerId === avoidWorkerId) continue;
+    if (inFlight >= bestInFlight) continue;
+    best = index;
+    bestInFlight = inFlight;
+  }
+  return best;
+}
+
 /** Index of the backend to use, or -1 when none has room. `start` is where the last choice left
  *  off (its index + 1), so that equals take turns. A retried request gives the worker that failed
  *  it as `avoidWorkerId` (0 = none): that one is chosen only when no other has room. */

@@ -6,7 +6,8 @@ import { failure } from '../../errors/failure.ts';
 import type { EdgeStatus } from '../../ipc/messages.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { Backend, type Connect, type PoolMember } from './backend.ts';
-import { choose } from './policy.ts';
+import { lineMs } from './line.ts';
+import { choose, chooseInLine } from './policy.ts';
 import { chooseFor } from './sticky.ts';
 import { type Waiter, WaitList } from './wait-list.ts';
 import { chooseWeighted } from './weighted.ts';
@@ -49,6 +50,10 @@ export class Pool {
   private readonly idle = new Map<number, () => void>();
   private turn = 0;
   private sweeper: NodeJS.Timeout | null = null;
+  /** Some worker takes requests that wait at it. */
+  private hasLines = false;
+  /** Runs while a request waits at a worker. */
+  private lineSweeper: NodeJS.Timeout | null = null;
   /** Why nobody waits any more. */
   private refusal: Failure | null = null;
   private readonly onRoom = (): void => this.pump();
@@ -69,6 +74,7 @@ export class Pool {
     const made = worker.sockets.map((path) => new Backend({ ...common, path }));
     // A new array: a choice that is being made keeps to the old one.
     this.backends = [...this.backends, ...made];
+    this.hasLines ||= made.some(({ line }) => line !== null);
     return made;
   }
 
@@ -129,9 +135,9 @@ export class Pool {
   }
 
   /** A request is over, as far as the backend goes. */
-  release(backend: Backend): void {
+  release(backend: Backend, waiter: Waiter): void {
     backend.inFlight--;
-    backend.served++;
+    if (backend.line === null || backend.line.leave(waiter, performance.now())) backend.served++;
     if (this.leaving.length > 0) this.left(backend);
     if (this.queue.size > 0) this.pump();
   }
@@ -162,6 +168,8 @@ export class Pool {
     this.refuse(reason);
     if (this.sweeper !== null) clearTimeout(this.sweeper);
     this.sweeper = null;
+    if (this.lineSweeper !== null) clearTimeout(this.lineSweeper);
+    this.lineSweeper = null;
   }
 
   get queued(): number {
@@ -207,12 +215,46 @@ export class Pool {
           ? chooseWeighted(this.backends, this.turns, avoidWorkerId)
           : choose(this.backends, this.turn, avoidWorkerId)
         : chooseFor(stick, this.backends, this.turn, avoidWorkerId);
-    if (index === -1) return null;
+    if (index === -1) return this.hasLines && waiter.canComeBack ? this.claimInLine(waiter) : null;
     const backend = this.backends[index]!;
     // Those who keep to a worker leave the others' turns as they were.
     if (stick === null || stick.key === stick.place) this.turn = index + 1;
     backend.inFlight++;
+    backend.line?.begin(performance.now());
     return backend;
+  }
+
+  /** A place in the line of a worker that has no room. */
+  private claimInLine(waiter: Waiter): Backend | null {
+    const index = chooseInLine(this.backends, waiter.avoidWorkerId);
+    if (index === -1) return null;
+    const backend = this.backends[index]!;
+    backend.inFlight++;
+    backend.line!.join(waiter, performance.now());
+    this.sweepLinesLater();
+    return backend;
+  }
+
+  private sweepLinesLater(): void {
+    this.lineSweeper ??= setTimeout(() => {
+      this.lineSweeper = null;
+      const all = [...this.backends, ...this.leaving];
+      for (const backend of all) this.takeBack(backend, performance.now());
+      if (all.some(({ line }) => line !== null && !line.isEmpty)) this.sweepLinesLater();
+    }, lineMs / 2);
+  }
+
+  /** Requests that wait behind a slow one come back to the front of the queue. */
+  private takeBack({ line }: Backend, nowMs: number): void {
+    if (line === null || line.isEmpty) return;
+    const late = line.overdue(nowMs).filter(({ waiter }) => waiter.canComeBack);
+    if (late.length === 0) return;
+    // All of them first: who is in the queue may be sent on at once.
+    for (const { waiter } of late) waiter.comeBack();
+    for (const { waiter, sinceMs } of late.reverse())
+      this.queue.unshift(waiter, sinceMs + this.settings.queueTimeoutMs);
+    this.sweepLater();
+    this.pump();
   }
 
   /** Gives room to those who wait, first come first served. */

@@ -50,6 +50,11 @@ export function isIdempotent(method: string): boolean {
   }
 }
 
+/** RFC 9110 section 9.2.1: it asks for nothing but to read. */
+export function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+}
+
 /** A method is a token of any length: what the log shows of it is short. */
 function methodName(method: string): string {
   return method.length <= 20 ? method : `${method.slice(0, 20)}…`;

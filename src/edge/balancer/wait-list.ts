@@ -19,6 +19,14 @@ export abstract class Waiter {
 
   /** The backend has been claimed for this request, which releases it when it is over. */
   abstract start(backend: Backend): void;
+  /** It may wait at a worker, for it can be taken back: nothing came of it, and nothing changes if it was begun. */
+  get canComeBack(): boolean {
+    return false;
+  }
+
+  /** Leaves the worker at which it waits, for the queue. */
+  comeBack(): void {}
+
   /** The wait was in vain. The waiter is on no list any more. */
   abstract giveUp(failure: Failure): void;
 }
@@ -36,6 +44,18 @@ export class WaitList {
     if (this.last === null) this.first = waiter;
     else this.last.next = waiter;
     this.last = waiter;
+    this.size++;
+  }
+
+  /** To the front: it has waited before. */
+  unshift(waiter: Waiter, deadlineMs: number): void {
+    waiter.deadlineMs = deadlineMs;
+    waiter.list = this;
+    waiter.previous = null;
+    waiter.next = this.first;
+    if (this.first === null) this.last = waiter;
+    else this.first.previous = waiter;
+    this.first = waiter;
     this.size++;
   }
 

@@ -233,7 +233,7 @@ export class Visit extends Waiter implements ExchangeHandler {
     this.backend = null;
     this.handshake = null;
     if (this.tunnel === null) handshake?.destroy();
-    if (backend !== null) to.pool.release(backend);
+    if (backend !== null) to.pool.release(backend, this);
   }
 }
 

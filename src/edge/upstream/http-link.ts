@@ -24,6 +24,8 @@ export interface HttpSettings {
   readonly idleConnections: number;
   /** In place of the client's Host; null = the client's. */
   readonly host: string | null;
+  /** The connection that was used longest ago is next; else that of the last request. */
+  readonly inTurn?: boolean;
 }
 
 export interface HttpConnectOptions {
@@ -183,8 +185,10 @@ class HttpLink implements Link, ConnectionOwner {
 
   /** One whose end is not yet known to anybody but its socket is passed over. */
   private takeIdle(): HttpConnection | undefined {
-    let connection = this.idle.pop();
-    while (connection?.socket.writable === false) connection = this.idle.pop();
+    const next = (): HttpConnection | undefined =>
+      this.options.settings.inTurn ? this.idle.shift() : this.idle.pop();
+    let connection = next();
+    while (connection?.socket.writable === false) connection = next();
     return connection;
   }
 

@@ -3,6 +3,7 @@
 import type { WorkerAddress } from '../../ipc/messages.ts';
 import { type ConnectOptions, connectLink } from '../../link/edge-end.ts';
 import type { Link } from '../../link/link.ts';
+import { lineMax } from '../balancer/line.ts';
 import type { HttpAddress } from './dial.ts';
 import { connectHttp } from './http-link.ts';
 
@@ -15,6 +16,8 @@ const IDLE_CONNECTIONS_MAX = 64;
 export function connectWorker(options: ConnectOptions, worker: WorkerAddress): Link {
   if (worker.protocol === 'link') return connectLink(options);
   const { path, onUp, onDown, log } = options;
+  const isLined = worker.protocol === 'http-kept';
+  const connections = worker.capacity + (isLined ? lineMax : 0);
   return connectHttp({
     address: workerAddress(path),
     settings: {
@@ -22,8 +25,10 @@ export function connectWorker(options: ConnectOptions, worker: WorkerAddress): L
       // As on the link: a response may be silent for long.
       idleTimeoutMs: 0,
       keepAliveMs: KEEP_ALIVE_MS,
-      maxConnections: worker.capacity,
-      idleConnections: Math.min(worker.capacity, IDLE_CONNECTIONS_MAX),
+      maxConnections: connections,
+      idleConnections: Math.min(connections, IDLE_CONNECTIONS_MAX),
+      // The worker takes requests in the order of its connections: this makes it that in which they are sent.
+      inTurn: isLined,
       host: null,
     },
     preamble: null,
