@@ -17,11 +17,17 @@ import { dirname, join } from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { makeCaPair, makePair } from '../helpers/certificates.ts';
 import { type Block, blocksOf, commandsOf, missingLine, pages } from '../helpers/docs.ts';
-import { needs } from '../helpers/need.ts';
+import { needs, needsPython } from '../helpers/need.ts';
 import { repositoryRoot } from '../helpers/portico.ts';
 
-const programs = needs('unshare', 'curl', 'ip', 'uvicorn', 'gunicorn', 'wrk', 'systemd-analyze');
-const skip = programs.skip || (process.getuid?.() === 0 ? false : 'only root can make a network');
+const programs = needs(
+  ...['unshare', 'curl', 'ip', 'openssl', 'wrk', 'uvicorn', 'gunicorn'],
+  ...['systemd-analyze', 'systemd-socket-activate'],
+);
+const skip =
+  programs.skip ||
+  needsPython('flask', 'django', 'fastapi').skip ||
+  (process.getuid?.() === 0 ? false : 'only root can make a network');
 const fixtures = join(repositoryRoot, 'test/fixtures/docs');
 
 suite('the commands of the pages', { skip, concurrency: 2 }, () => {
