@@ -321,6 +321,7 @@ const someClient: ClientFacts = {
 };
 
 const plainConfig = testConfig({
+  bind: [{ kind: 'tcp', host: '127.0.0.1', port: 8000, tls: false }],
   ...{ module: null, workers: 1, workerConnections: 1000 },
   ...{ gracefulTimeoutMs: 30_000, logLevel: 'debug' },
 });
