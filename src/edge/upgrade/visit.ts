@@ -195,7 +195,7 @@ export class Visit extends Waiter implements ExchangeHandler {
     const { code = '' } = error as NodeJS.ErrnoException;
     const isOdd = code.startsWith('HPE_') || code === '';
     const detail = `${code} ${error.message}`;
-    const isWorker = backend?.worker.protocol !== 'http';
+    const isWorker = backend === null || backend.worker.protocol === 'link';
     let reason: Failure;
     if (isOdd) reason = failure('RESPONSE_INVALID', detail);
     else if (isWorker) reason = failure('WORKER_DIED', detail);
