@@ -88,12 +88,18 @@ async function introduce(edge: EdgeProcess, { handle, port, config }: Public): P
   assert.ok(port > 0);
 }
 
-test('an edge starts, serves, beats, reports and leaves when it has drained', async (t) => {
+/** An edge that serves with one worker. */
+async function serving(t: TestContext, serve: (taken: Taken) => void) {
   const socket = publicSocket();
   const edge = await startEdge(t);
   await introduce(edge, socket);
-  const worker = await workerFactory(t)(() => {});
+  const worker = await workerFactory(t)(serve);
   edge.send({ type: 'admit', worker: worker.address });
+  return { socket, edge, worker };
+}
+
+test('an edge starts, serves, beats, reports and leaves when it has drained', async (t) => {
+  const { socket, edge, worker } = await serving(t, () => {});
   await edge.hears('heartbeat');
   if (process.platform === 'linux')
     assert.match(readFileSync(`/proc/${edge.child.pid}/cmdline`, 'utf8'), /^portico: edge 3/);
@@ -118,11 +124,7 @@ test('an edge starts, serves, beats, reports and leaves when it has drained', as
 });
 
 test('settings that will not do are refused and the former ones stay', async (t) => {
-  const socket = publicSocket();
-  const edge = await startEdge(t);
-  await introduce(edge, socket);
-  const worker = await workerFactory(t)(echo);
-  edge.send({ type: 'admit', worker: worker.address });
+  const { socket, edge } = await serving(t, echo);
   const client = new RawClient(socket.port);
   assert.equal((await client.send(request).response()).body, 'GET / ');
   edge.send({
@@ -165,11 +167,7 @@ test('an edge that is killed is replaced on the same socket and nobody is refuse
 });
 
 test('an edge whose arbiter has died finishes what is open and leaves', async (t) => {
-  const socket = publicSocket();
-  const edge = await startEdge(t);
-  await introduce(edge, socket);
-  const worker = await workerFactory(t)(() => {});
-  edge.send({ type: 'admit', worker: worker.address });
+  const { socket, edge, worker } = await serving(t, () => {});
   const client = new RawClient(socket.port).send(request);
   await until('request', () => worker.taken.length === 1);
   edge.child.disconnect();
@@ -197,11 +195,7 @@ test('INT, QUIT, HUP, USR1 and USR2 are left to the arbiter, TERM drains', async
 });
 
 test('a drain of 0 is now, whatever is open', async (t) => {
-  const socket = publicSocket();
-  const edge = await startEdge(t);
-  await introduce(edge, socket);
-  const worker = await workerFactory(t)(() => {});
-  edge.send({ type: 'admit', worker: worker.address });
+  const { socket, edge, worker } = await serving(t, () => {});
   const client = new RawClient(socket.port).send(request);
   await until('request', () => worker.taken.length === 1);
   edge.send({ type: 'drain', deadlineMs: 60_000 });

@@ -35,8 +35,8 @@ test('HUP every 200 ms under load: the app is replaced and no request fails', as
   await load.until('both workers', () => load.pids.size >= 2);
   const timer = setInterval(() => portico.signal('SIGHUP'), 200);
   t.after(() => clearInterval(timer));
-  // Three generations beyond the first.
-  await load.until('new workers', () => load.pids.size >= 8, 60_000);
+  // Two generations beyond the first; test/chaos goes on for longer.
+  await load.until('new workers', () => load.pids.size >= 6, 60_000);
   clearInterval(timer);
   await load.stop();
   assert.deepEqual(load.bad, []);
@@ -47,7 +47,8 @@ test('workers killed one after another under GET load: no request fails', async 
   const load = startLoad({ port: portico.port, clients: 8 });
   await load.until('both workers', () => load.pids.size >= 2);
   const killed = new Set<string>();
-  for (let round = 0; round < 6; round++) {
+  // Each slot twice; test/chaos goes on for longer.
+  for (let round = 0; round < 4; round++) {
     const victim = [...load.pids].find((pid) => !killed.has(pid));
     assert.ok(victim);
     killed.add(victim);
