@@ -8,8 +8,12 @@ import type { Waiter } from './wait-list.ts';
 export const lineMax = 3;
 /** How long one may wait there. */
 export const lineMs = 10;
-/** An answer that took no longer lets others wait for the next. */
+/** Where answers take no longer, others may wait for the next: an average of the last eight or so, for on a busy
+ *  machine each may once have to wait for a processor. */
 const fastMs = 5;
+const averagedOver = 8;
+/** Longer ones count as this: a slow one closes the line for a few answers, not for hundreds. */
+const countedMsMax = fastMs * averagedOver;
 
 interface Waiting {
   readonly waiter: Waiter;
@@ -20,11 +24,13 @@ interface Waiting {
 export class Line {
   private waiting: Waiting[] = [];
   private beganMs = 0;
-  private isFast = false;
+  private answerMs = Number.POSITIVE_INFINITY;
+  /** The request under way is a slow one. */
+  private isStuck = false;
 
   /** Whether one more may wait. */
   get takes(): boolean {
-    return this.isFast && this.waiting.length < lineMax;
+    return !this.isStuck && this.answerMs <= fastMs && this.waiting.length < lineMax;
   }
 
   get isEmpty(): boolean {
@@ -47,7 +53,10 @@ export class Line {
       this.waiting.splice(at, 1);
       return false;
     }
-    this.isFast = nowMs - this.beganMs <= fastMs;
+    const tookMs = Math.min(nowMs - this.beganMs, countedMsMax);
+    const isFirst = this.answerMs === Number.POSITIVE_INFINITY;
+    this.answerMs = isFirst ? tookMs : this.answerMs + (tookMs - this.answerMs) / averagedOver;
+    this.isStuck = false;
     this.beganMs = nowMs;
     this.waiting.shift();
     return true;
@@ -56,7 +65,7 @@ export class Line {
   /** Those that have waited for too long, the oldest first. They are in the line until they leave it. */
   overdue(nowMs: number): readonly Waiting[] {
     const late = this.waiting.filter(({ sinceMs }) => nowMs - sinceMs >= lineMs);
-    if (late.length > 0) this.isFast = false;
+    if (late.length > 0) this.isStuck = true;
     return late;
   }
 }
