@@ -12,6 +12,8 @@ from datetime import datetime
 CONNECTIONS_MAX = 256
 # So often at least it tells its parent that it is well, and looks whether that lives.
 WAIT_SECONDS = 1.0
+# A word to its parent is a system call, and its time-out is counted in seconds.
+NOTIFY_SECONDS = 0.1
 # For content that the app left unread: the edge has sent all of it, or is about to close.
 DISCARD_SECONDS = 1.0
 
@@ -115,6 +117,14 @@ def is_read_whole(req, environ, connection):
 
 def keeping(SyncWorker, wsgi):
     class KeepingSyncWorker(SyncWorker):
+        notified = 0.0
+
+        def notify(self):
+            now = time.monotonic()
+            if now - self.notified >= NOTIFY_SECONDS:
+                self.notified = now
+                super().notify()
+
         def run(self):
             if self.cfg.is_ssl:
                 super().run()
