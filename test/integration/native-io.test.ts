@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { RESPONSE_BUFFER_BYTES } from '../../src/edge/listener/bounds.ts';
 import { Output } from '../../src/edge/listener/output.ts';
 import { Outbox } from '../../src/link/outbox.ts';
 import { native, useNative } from '../../src/native/native.ts';
@@ -139,6 +140,30 @@ for (const wanted of [true, false])
       assert.ok(at >= 0, 'each content is there, after the one before it');
       at += content.length;
     }
+  });
+
+for (const wanted of [true, false])
+  test(`${wanted ? 'native' : 'streams'}: memory used again once there is room has left before (seed ${seed})`, async (t) => {
+    useNative(wanted);
+    t.after(() => useNative(true));
+    const random = randomFrom(seed + 2);
+    const { near, far } = await pair(t, 'tcp');
+    const received = readSlowly(far, random);
+    const output = new Output(near, false);
+    const memory = Buffer.alloc(256 * 1024);
+    const sent = createHash('sha256');
+    for (let turns = 0; turns < 400; turns++) {
+      const chunk = memory.subarray(0, RESPONSE_BUFFER_BYTES + random(192 * 1024));
+      chunk.fill(turns);
+      sent.update(chunk);
+      output.addBytes(chunk);
+      output.flush();
+      // As Exchange.releasesBytes says.
+      while (output.unsent >= RESPONSE_BUFFER_BYTES) await turn();
+      memory.fill(0xff);
+    }
+    near.end();
+    assert.equal(sha(await received), sent.digest('hex'));
   });
 
 test('Latin-1 text is sent byte for byte', compiled, async (t) => {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { FilePart } from '../../http/exchange.ts';
 import { native } from '../../native/native.ts';
 import { sendFileNow, sendNow } from '../../native/send-now.ts';
+import { RESPONSE_BUFFER_BYTES } from './bounds.ts';
 
 /** Up to here pieces are copied into one buffer: for a small answer that costs no more than a writev
  *  of them, and over TLS it is one record. Above, copying would cost more. */
@@ -91,7 +92,10 @@ export class Output {
   private writeRest(sent: number, text: string, bytes: Uint8Array | null): void {
     const { socket } = this;
     if (bytes === null || sent < text.length) writePiece(socket, text.slice(sent));
-    if (bytes !== null) socket.write(bytes.subarray(Math.max(0, sent - text.length)));
+    if (bytes === null) return;
+    const rest = bytes.subarray(Math.max(0, sent - text.length));
+    // Of so little that waits nobody is told, and whose bytes they are may put others in their place.
+    socket.write(rest.length < RESPONSE_BUFFER_BYTES ? Buffer.from(rest) : rest);
   }
 
   /** Larger ones go through a buffer that is used again: to allocate 10 KB costs as much as all the
