@@ -21,6 +21,8 @@ export class Watch {
   /** Bytes that wait for the client, and since when it has taken none. */
   waitingBytes = 0;
   waitingSinceMs = 0;
+  /** Content given to send by then: of a file as much waits each time. */
+  givenBytes = 0;
   /** When the client's FIN was first seen, and when to ask next. */
   endedMs = 0;
   probeAtMs = 0;
@@ -71,8 +73,10 @@ function sweepSending(
   connection.watch ??= new Watch();
   const { watch, socket } = connection;
   const waiting = connection.output.unsent + kernelQueue(socket);
-  if (waiting !== watch.waitingBytes) {
+  const given = connection.exchange?.record.responseBytes ?? 0;
+  if (waiting !== watch.waitingBytes || given !== watch.givenBytes) {
     watch.waitingBytes = waiting;
+    watch.givenBytes = given;
     watch.waitingSinceMs = nowMs;
   } else if (nowMs - watch.waitingSinceMs >= options.sendTimeoutMs)
     connection.cut(failure('SEND_TIMEOUT'), false);
