@@ -21,6 +21,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 0x00000008
+#endif
+
 // A response head is 200 to 400 bytes; longer text goes through Node.
 enum { TEXT_MAX = 16 * 1024, PIECES_MAX = 16 };
 
@@ -80,7 +84,8 @@ static napi_value send_pieces(napi_env env, napi_callback_info info) {
 static int is_cached(int file, off_t offset) {
   char byte;
   struct iovec one = {&byte, 1};
-  return preadv2(file, &one, 1, offset, RWF_NOWAIT) == 1;
+  // musl has a function for it since 1.2.5 only. The upper half of the offset is looked at where a long has 32 bits.
+  return syscall(SYS_preadv2, file, &one, 1, offset, 0L, RWF_NOWAIT) == 1;
 }
 
 // sendFile(socket, text, file, offset, length, isKept): how many bytes the kernel has put into the socket: of the text, which

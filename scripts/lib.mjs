@@ -70,8 +70,9 @@ export function ensureNative(outDir, dir = root) {
     mkdirSync(dirname(target), { recursive: true });
     const isOwn = arch === process.arch;
     const compiler = isOwn ? (process.env.CC ?? 'cc') : crossCompilers[arch];
-    // Bound to no C library by name: what is asked of one, glibc and musl both have.
-    const args = ['-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-nostdlib', '-s'];
+    // Bound to no C library by name: what is asked of one, glibc and musl both have. What one does not have is to
+    // be found missing when it is loaded, and not when it is called.
+    const args = ['-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-nostdlib', '-s', '-Wl,-z,now'];
     const headers = join(dir, 'node_modules', 'node-api-headers', 'include');
     const { status, stderr } = spawnSync(compiler, [...args, '-I', headers, '-o', target, source], {
       encoding: 'utf8',

@@ -9,6 +9,7 @@ import {
   ftruncateSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   writeFileSync,
   writeSync,
@@ -82,6 +83,13 @@ const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).di
 
 test('it is compiled where there is a compiler', compiled, () => {
   assert.ok(native !== null);
+});
+
+test('it asks no C library for what an older musl does not have', compiled, () => {
+  const name = `linux-${process.arch}.node`;
+  const bytes = readFileSync(new URL(`../../src/native/${name}`, import.meta.url));
+  assert.ok(bytes.includes('sendfile'));
+  for (const missing of ['preadv2', 'memfd_create']) assert.ok(!bytes.includes(missing), missing);
 });
 
 for (const wanted of [true, false])
