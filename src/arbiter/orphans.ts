@@ -39,12 +39,21 @@ export function reapOrphans(isFirst = process.pid === 1): { close(): void } | nu
 /** Ended children of `parent` that nobody has waited for. */
 function zombiesOf(parent: number): Set<number> {
   const found = new Set<number>();
-  for (const name of readdirSync('/proc')) {
+  for (const name of processes()) {
     if (!/^\d+$/.test(name)) continue;
     const [state, parentPid] = stateOf(name);
     if (state === 'Z' && Number(parentPid) === parent) found.add(Number(name));
   }
   return found;
+}
+
+function processes(): string[] {
+  try {
+    return readdirSync('/proc');
+  } catch {
+    // Not mounted, or no descriptor is left: no reason to end, with all the children.
+    return [];
+  }
 }
 
 /** Fields 3 and 4 of /proc/PID/stat, proc_pid_stat(5); the name before may hold anything. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import {
+import fs, {
   closeSync,
   ftruncateSync,
   mkdtempSync,
@@ -14,17 +14,20 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { reapOrphans } from '../../src/arbiter/orphans.ts';
 import { RESPONSE_BUFFER_BYTES } from '../../src/edge/listener/bounds.ts';
 import { Output } from '../../src/edge/listener/output.ts';
 import { Outbox } from '../../src/link/outbox.ts';
 import { native, useNative } from '../../src/native/native.ts';
 import { keepNow, sendFileNow, sendNow, sendPiecesNow } from '../../src/native/send-now.ts';
 import { type Random, randomFrom, seed } from '../helpers/random.ts';
+import { until } from '../helpers/until.ts';
 
 const canCompile = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;
 const compiled = { skip: canCompile ? false : 'needs Linux and a C compiler' };
@@ -90,6 +93,26 @@ test('it asks no C library for what an older musl does not have', compiled, () =
   const bytes = readFileSync(new URL(`../../src/native/${name}`, import.meta.url));
   assert.ok(bytes.includes('sendfile'));
   for (const missing of ['preadv2', 'memfd_create']) assert.ok(!bytes.includes(missing), missing);
+});
+
+test('a look for orphans that finds no /proc ends nothing', compiled, async (t) => {
+  let looks = 0;
+  t.mock.method(fs, 'readdirSync', () => {
+    looks++;
+    throw Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+  });
+  syncBuiltinESMExports();
+  const orphans = reapOrphans(true);
+  t.after(() => {
+    orphans?.close();
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  await until(
+    'looked',
+    () => looks,
+    (count) => count > 0,
+  );
 });
 
 for (const wanted of [true, false])
