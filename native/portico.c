@@ -28,8 +28,8 @@
 // A response head is 200 to 400 bytes; longer text goes through Node.
 enum { TEXT_MAX = 16 * 1024, PIECES_MAX = 16 };
 
-// Looked at in turn and sent in turn: of a file that is half in memory, that half is sent.
-enum { WINDOW = 256 * 1024 };
+// A file is looked at so often whether it is in memory: what the kernel reads ahead of itself is larger.
+enum { STRIDE = 256 * 1024 };
 
 static napi_value number(napi_env env, int64_t value) {
   napi_value result;
@@ -74,8 +74,9 @@ static napi_value send_pieces(napi_env env, napi_callback_info info) {
   for (size_t index = 1; index < count; index++)
     if (!take(env, args[index], &pieces[index - 1], text, &used)) return number(env, -EINVAL);
   struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count - 1};
+  int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
   ssize_t sent;
-  do sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  do sent = count == 2 ? send(socket, pieces->iov_base, pieces->iov_len, flags) : sendmsg(socket, &message, flags);
   while (sent < 0 && errno == EINTR);
   return number(env, sent < 0 ? -errno : sent);
 }
@@ -86,6 +87,17 @@ static int is_cached(int file, off_t offset) {
   struct iovec one = {&byte, 1};
   // musl has a function for it since 1.2.5 only. The upper half of the offset is looked at where a long has 32 bits.
   return syscall(SYS_preadv2, file, &one, 1, offset, 0L, RWF_NOWAIT) == 1;
+}
+
+// How far from `start` on, at most to `end`, the file seems to be in memory.
+static off_t cached_until(int file, off_t start, off_t end) {
+  if (start >= end || !is_cached(file, start)) return start;
+  for (off_t at = start; at < end;) {
+    off_t next = end - at < STRIDE ? end : at + STRIDE;
+    if (!is_cached(file, next - 1)) return at;
+    at = next;
+  }
+  return end;
 }
 
 // sendFile(socket, text, file, offset, length, isKept): how many bytes the kernel has put into the socket: of the text, which
@@ -112,13 +124,11 @@ static napi_value send_file(napi_env env, napi_callback_info info) {
     if (sent < (ssize_t)head.iov_len) return number(env, sent < 0 ? 0 : sent);
   }
   off_t offset = start;
-  off_t end = start + length;
+  off_t end = is_kept ? start + length : cached_until(file, start, start + length);
+  // One call where it can be: at the end of each the kernel hurries what there is on its way, in smaller packets.
   while (offset < end) {
-    size_t window = is_kept || end - offset < WINDOW ? end - offset : WINDOW;
-    if (!is_kept && (!is_cached(file, offset) || !is_cached(file, offset + window - 1))) break;
-    ssize_t sent = sendfile(socket, file, &offset, window);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < (ssize_t)window) break;
+    ssize_t sent = sendfile(socket, file, &offset, (size_t)(end - offset));
+    if (sent == 0 || (sent < 0 && errno != EINTR)) break;
   }
   return number(env, head.iov_len + (offset - start));
 }
