@@ -28,6 +28,9 @@
 // A response head is 200 to 400 bytes; longer text goes through Node.
 enum { TEXT_MAX = 16 * 1024, PIECES_MAX = 16 };
 
+// MFD_NOEXEC_SEAL, which older headers lack: a system may refuse files in memory that could be run.
+enum { NOEXEC_SEAL = 8 };
+
 // A file is looked at so often whether it is in memory: what the kernel reads ahead of itself is larger.
 enum { STRIDE = 256 * 1024 };
 
@@ -118,13 +121,15 @@ static napi_value send_file(napi_env env, napi_callback_info info) {
       napi_get_value_int64(env, args[4], &length) != napi_ok || napi_get_value_bool(env, args[5], &is_kept) != napi_ok ||
       start < 0 || length < 0)
     return number(env, 0);
+  off_t offset = start;
+  off_t end = is_kept ? start + length : cached_until(file, start, start + length);
+  // A head alone is for others to send: here it would wait for what follows.
+  if (end == start) return number(env, 0);
   if (head.iov_len > 0) {
     // The file follows in the same packet.
     ssize_t sent = send(socket, head.iov_base, head.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
     if (sent < (ssize_t)head.iov_len) return number(env, sent < 0 ? 0 : sent);
   }
-  off_t offset = start;
-  off_t end = is_kept ? start + length : cached_until(file, start, start + length);
   // One call where it can be: at the end of each the kernel hurries what there is on its way, in smaller packets.
   while (offset < end) {
     ssize_t sent = sendfile(socket, file, &offset, (size_t)(end - offset));
@@ -140,7 +145,10 @@ static napi_value keep(napi_env env, napi_callback_info info) {
   char *bytes;
   if (napi_get_cb_info(env, info, &count, &arg, NULL, NULL) != napi_ok) return NULL;
   if (count < 1 || !take_bytes(env, arg, (void **)&bytes, &length)) return number(env, -EINVAL);
-  int file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING | NOEXEC_SEAL);
+  // Before Linux 6.3 the last of them is not known.
+  if (file < 0 && errno == EINVAL)
+    file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (file < 0) return number(env, -errno);
   for (size_t at = 0; at < length;) {
     ssize_t written = write(file, bytes + at, length - at);
