@@ -246,8 +246,9 @@ class Running implements Program {
 
   private describe(code: number | null, signal: string | null): string {
     const title = this.recipe?.title ?? '';
-    // So says the shell.
+    // So says the shell; the second also of a name that is nowhere, if it may not enter a directory of PATH.
     if (code === 127) return `There is no program ${title}`;
+    if (code === 126) return `There is no program ${title} that may be run`;
     const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
     return `${title} ended before it served: ${how}`;
   }
