@@ -169,6 +169,8 @@ function nodeChannel<Out>(
   }
   process.on('message', onValue);
   process.once('disconnect', onGone);
+  // Killed while this program was loaded: that was said before anybody listened.
+  if (!process.connected) setImmediate(onGone);
   return {
     send(message) {
       if (process.connected) process.send?.(message, undefined, undefined, () => {});

@@ -178,6 +178,18 @@ test('an edge whose arbiter has died finishes what is open and leaves', async (t
   assert.equal(await edge.exited, 0);
 });
 
+test('an edge whose arbiter dies while it loads does not stay', async (t) => {
+  const child = spawn(process.execPath, [join(repositoryRoot, 'dist/main.js')], {
+    env: { ...process.env, PORTICO_ROLE: 'edge', PORTICO_SLOT: '3' },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  child.disconnect();
+  const deadline = AbortSignal.timeout(20_000);
+  const [code] = await once(child, 'exit', { signal: deadline });
+  assert.equal(code, 0);
+});
+
 test('INT, QUIT, HUP, USR1 and USR2 are left to the arbiter, TERM drains', async (t) => {
   const socket = publicSocket();
   const edge = await startEdge(t);
