@@ -10,6 +10,12 @@ const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .map((file) => file.replaceAll('\\', '/'));
 const source = new Map(files.map((file) => [file, readFileSync(join('src', file), 'utf8')]));
 
+/** What the two that serve requests have in common; neither may import the other. */
+const serving = [
+  ...['native', 'executable', 'config', 'ipc', 'telemetry'],
+  ...['errors', 'http', 'link', 'nodehttp'],
+];
+
 /** Folders each folder may import from, beside itself. main.ts and index.ts stand above all. */
 const mayImport: Record<string, readonly string[]> = {
   errors: [],
@@ -34,30 +40,8 @@ const mayImport: Record<string, readonly string[]> = {
     'http',
     'certificates',
   ],
-  edge: [
-    'native',
-    'executable',
-    'config',
-    'routing',
-    'ipc',
-    'telemetry',
-    'errors',
-    'http',
-    'link',
-    'nodehttp',
-    'certificates',
-  ],
-  worker: [
-    'native',
-    'executable',
-    'config',
-    'ipc',
-    'telemetry',
-    'errors',
-    'http',
-    'link',
-    'nodehttp',
-  ],
+  edge: [...serving, 'routing', 'certificates'],
+  worker: serving,
 };
 
 /** Programs that are started, so nothing imports them; and what users import. */
