@@ -3,8 +3,9 @@
 // The kernel gives a process whose parent has ended to process 1. Node waits for the processes it has started, by their
 // numbers, and for no others. Which zombie is whose Node does not say; but its own are gone a turn after they ended.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { native } from '../native/native.ts';
+import { readProcFile } from './proc-file.ts';
 
 /** Between two looks: many turns of the event loop, and what ends meanwhile is seen in one look. */
 const lookMs = 200;
@@ -58,11 +59,6 @@ function processes(): string[] {
 
 /** Fields 3 and 4 of /proc/PID/stat, proc_pid_stat(5); the name before may hold anything. */
 function stateOf(pid: string): string[] {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ', 2);
-  } catch {
-    // Gone since the directory was read.
-    return [];
-  }
+  const stat = readProcFile(`/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ', 2);
 }

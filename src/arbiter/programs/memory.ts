@@ -1,6 +1,6 @@
 // The memory of a program and of the processes it has started (Linux; elsewhere it is not known).
 
-import { readFileSync } from 'node:fs';
+import { readProcFile } from '../proc-file.ts';
 
 /** A server with more processes than that is not counted to its end. */
 const processesMax = 64;
@@ -13,22 +13,13 @@ export function treeRssBytes(pid: number): number {
   let bytes = 0;
   // Grows while it is gone through.
   for (const one of pids) {
-    const [, resident] = read(`/proc/${one}/statm`).split(' ');
+    const [, resident] = readProcFile(`/proc/${one}/statm`).split(' ');
     bytes += Number(resident ?? 0) * pageBytes;
-    const children = read(`/proc/${one}/task/${one}/children`)
+    const children = readProcFile(`/proc/${one}/task/${one}/children`)
       .split(' ')
       .filter(Boolean)
       .map(Number);
     pids.push(...children.slice(0, processesMax - pids.length));
   }
   return bytes;
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    // It has ended.
-    return '';
-  }
 }
