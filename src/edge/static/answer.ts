@@ -102,7 +102,7 @@ async function stream(
 /** The kernel's copy first; what of it the socket does not take at once is written from ours. */
 function writeWhole(exchange: Exchange, copy: KernelCopy | null, content: Buffer): void {
   let sent = 0;
-  if (copy !== null && exchange.sendsFiles === true && exchange.request.method !== 'HEAD') {
+  if (copy !== null && exchange.sendsFiles === true) {
     const file = copy.descriptor;
     if (file !== -1)
       sent = exchange.sendFile!({ file, offset: 0, length: content.length, isKept: true });
