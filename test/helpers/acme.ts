@@ -11,6 +11,7 @@ import type { BindAddress } from '../../src/config/config.ts';
 import { Acme, type AcmeOptions, type Pair } from '../../src/edge/acme/acme.ts';
 import type { AcmeSettings } from '../../src/edge/acme/settings.ts';
 import type { Log } from '../../src/telemetry/log.ts';
+import { type PebbleOptions, startPebble } from './pebble.ts';
 import type { Owner } from './portico.ts';
 import { until } from './until.ts';
 
@@ -133,6 +134,19 @@ export interface Responders {
 }
 
 /** The ports that a CA comes to. */
+/** A Pebble of its own, and one that has certificates of it and whose answers it finds. `ca`: beside the ports. */
+export async function startWithPebble(
+  t: Owner,
+  changes: Partial<AcmeSettings> = {},
+  ca: PebbleOptions = {},
+) {
+  const ports = await startResponders(t);
+  const pebble = await startPebble(t, { ...ports, ...ca });
+  const running = await startAcme(t, pebble, changes);
+  ports.answers = running.acme.challenges;
+  return { ports, pebble, running };
+}
+
 export async function startResponders(t: Owner): Promise<Responders> {
   const http = createServer((request, response) => {
     const token = request.url?.split('/').at(-1) ?? '';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { startAcme, startResponders } from '../helpers/acme.ts';
+import { startAcme, startWithPebble } from '../helpers/acme.ts';
 import {
   type Asked,
   type Front,
@@ -13,7 +13,6 @@ import {
   type Told,
 } from '../helpers/ca-front.ts';
 import { needs } from '../helpers/need.ts';
-import { startPebble } from '../helpers/pebble.ts';
 
 const pebbleIsThere = needs('pebble', 'pebble-challtestsrv');
 
@@ -241,10 +240,7 @@ test('a clock that was years ahead puts nothing off', async (t) => {
 });
 
 test('a chain for another key or name is not put to use', pebbleIsThere, async (t) => {
-  const ports = await startResponders(t);
-  const pebble = await startPebble(t, ports);
-  const first = await startAcme(t, pebble, { acme: ['two.example'] });
-  ports.answers = first.acme.challenges;
+  const { ports, pebble, running: first } = await startWithPebble(t, { acme: ['two.example'] });
   const other = await first.issued('two.example');
   const front = await startFront(t, pebble, async ({ path }, forward) =>
     path.startsWith('/certZ/') ? { ...(await forward()), body: other.toString() } : null,

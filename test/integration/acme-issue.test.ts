@@ -5,7 +5,12 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { keyToPem, makeKeyPair } from '../../src/certificates/keys.ts';
-import { startAcme, startResponders, temporaryDirectory } from '../helpers/acme.ts';
+import {
+  startAcme,
+  startResponders,
+  startWithPebble,
+  temporaryDirectory,
+} from '../helpers/acme.ts';
 import { needs } from '../helpers/need.ts';
 import { startPebble } from '../helpers/pebble.ts';
 
@@ -16,10 +21,7 @@ const minuteMs = 60_000;
 describe('certificates from Pebble', { concurrency: 4 }, () => {
   for (const type of ['http-01', 'tls-alpn-01'] as const)
     test(`a certificate is had by ${type}`, pebbleIsThere, async (t) => {
-      const ports = await startResponders(t);
-      const pebble = await startPebble(t, ports);
-      const running = await startAcme(t, pebble, { acmeChallenges: [type] });
-      ports.answers = running.acme.challenges;
+      const { ports, running } = await startWithPebble(t, { acmeChallenges: [type] });
       const standIn = running.served('one.example');
       assert.equal(standIn?.checkHost('one.example'), 'one.example', 'a stand-in serves at once');
       const certificate = await running.issued('one.example');
@@ -45,10 +47,7 @@ describe('certificates from Pebble', { concurrency: 4 }, () => {
     'when one kind of challenge fails the next try takes the other',
     pebbleIsThere,
     async (t) => {
-      const ports = await startResponders(t);
-      const pebble = await startPebble(t, { tlsPort: ports.tlsPort, httpPort: 1 });
-      const running = await startAcme(t, pebble);
-      ports.answers = running.acme.challenges;
+      const { running } = await startWithPebble(t, {}, { httpPort: 1 });
       const [line] = await running.until('failure', () => {
         const found = running.logged.filter((text) => text.startsWith('error no certificate'));
         return found.length > 0 && found;
@@ -84,10 +83,7 @@ describe('certificates from Pebble', { concurrency: 4 }, () => {
   });
 
   test('a certificate is renewed with a third of its life left', pebbleIsThere, async (t) => {
-    const ports = await startResponders(t);
-    const pebble = await startPebble(t, { ...ports, validitySeconds: 3600 });
-    const running = await startAcme(t, pebble);
-    ports.answers = running.acme.challenges;
+    const { running } = await startWithPebble(t, {}, { validitySeconds: 3600 });
     const first = await running.issued('one.example');
     const due = running.acme.status()[0]!.nextTryMs - running.now();
     assert.ok(due > 35 * minuteMs && due < 45 * minuteMs, `${due} ms from now`);
@@ -106,10 +102,7 @@ describe('certificates from Pebble', { concurrency: 4 }, () => {
     'the old certificate serves while the CA is down, and so it does after a restart',
     pebbleIsThere,
     async (t) => {
-      const ports = await startResponders(t);
-      const pebble = await startPebble(t, { ...ports, validitySeconds: 3600 });
-      const running = await startAcme(t, pebble);
-      ports.answers = running.acme.challenges;
+      const { pebble, running } = await startWithPebble(t, {}, { validitySeconds: 3600 });
       const first = await running.issued('one.example');
       await pebble.stop();
       running.jump(45 * minuteMs);
@@ -141,19 +134,17 @@ describe('certificates from Pebble', { concurrency: 4 }, () => {
   );
 
   test('refused nonces are tried again', pebbleIsThere, async (t) => {
-    const ports = await startResponders(t);
-    const pebble = await startPebble(t, { ...ports, nonceReject: 40 });
-    const running = await startAcme(t, pebble);
-    ports.answers = running.acme.challenges;
+    const { pebble, running } = await startWithPebble(t, {}, { nonceReject: 40 });
     await running.issued('one.example');
     assert.match(pebble.log(), /Configured to reject 40% of good nonces/);
   });
 
   test('an account that the CA has forgotten is opened again', pebbleIsThere, async (t) => {
-    const ports = await startResponders(t);
-    const pebble = await startPebble(t, { ...ports, validitySeconds: 3600 });
-    const running = await startAcme(t, pebble, { acmeEmail: 'a@one.example' });
-    ports.answers = running.acme.challenges;
+    const { ports, pebble, running } = await startWithPebble(
+      t,
+      { acmeEmail: 'a@one.example' },
+      { validitySeconds: 3600 },
+    );
     const first = await running.issued('one.example');
     await pebble.stop();
     const again = await startPebble(t, { ...ports, port: pebble.port, tls: pebble.tls });
@@ -168,10 +159,7 @@ describe('certificates from Pebble', { concurrency: 4 }, () => {
     'another e-mail address is told to the CA, by the same account',
     pebbleIsThere,
     async (t) => {
-      const ports = await startResponders(t);
-      const pebble = await startPebble(t, ports);
-      const running = await startAcme(t, pebble, { acmeEmail: 'a@one.example' });
-      ports.answers = running.acme.challenges;
+      const { running } = await startWithPebble(t, { acmeEmail: 'a@one.example' });
       await running.issued('one.example');
       await running.acme.configure({
         ...running.settings,
@@ -194,10 +182,7 @@ describe('certificates from Pebble', { concurrency: 4 }, () => {
     'a kept certificate that is broken, or has another key, is had anew',
     pebbleIsThere,
     async (t) => {
-      const ports = await startResponders(t);
-      const pebble = await startPebble(t, ports);
-      const running = await startAcme(t, pebble);
-      ports.answers = running.acme.challenges;
+      const { ports, pebble, running } = await startWithPebble(t);
       const first = await running.issued('one.example');
       await running.acme.close();
       const account = readdirSync(running.storage).find((name) => name.startsWith('127.0.0.1'));
