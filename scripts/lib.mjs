@@ -63,7 +63,8 @@ const crossCompilers = { x64: 'x86_64-linux-gnu-gcc', arm64: 'aarch64-linux-gnu-
  *  compiler, and elsewhere than on Linux, all works without, at some more CPU time. */
 export function ensureNative(outDir, dir = root) {
   if (process.platform !== 'linux') return;
-  const source = join(dir, 'native', 'portico.c');
+  const source = join(dir, 'native');
+  const files = readdirSync(source).filter((name) => name.endsWith('.c'));
   for (const arch of new Set([process.arch, ...Object.keys(crossCompilers)])) {
     const target = join(dir, outDir, `linux-${arch}.node`);
     if (existsSync(target) && statSync(target).mtimeMs >= newestMs(source)) continue;
@@ -72,11 +73,26 @@ export function ensureNative(outDir, dir = root) {
     const compiler = isOwn ? (process.env.CC ?? 'cc') : crossCompilers[arch];
     // Bound to no C library by name: what is asked of one, glibc and musl both have. What one does not have is to
     // be found missing when it is loaded, and not when it is called.
-    const args = ['-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-nostdlib', '-s', '-Wl,-z,now'];
+    const args = [
+      '-O2',
+      '-Wall',
+      '-Wextra',
+      '-shared',
+      '-fPIC',
+      '-fvisibility=hidden',
+      '-nostdlib',
+      '-s',
+      '-Wl,-z,now',
+    ];
     const headers = join(dir, 'node_modules', 'node-api-headers', 'include');
-    const { status, stderr } = spawnSync(compiler, [...args, '-I', headers, '-o', target, source], {
-      encoding: 'utf8',
-    });
+    const { status, stderr } = spawnSync(
+      compiler,
+      [...args, '-I', headers, '-o', target, ...files],
+      {
+        cwd: source,
+        encoding: 'utf8',
+      },
+    );
     if (status === 0 || !isOwn) continue;
     const why = stderr ? stderr.trim() : `there is no C compiler ${compiler}`;
     console.error(`portico: built without native/, which saves CPU time: ${why}`);

@@ -128,6 +128,10 @@ export interface Exchange {
   readonly sendsFiles?: boolean;
   /** write() of so many bytes of an open file as the kernel takes out of its own memory now; gives their number. */
   sendFile?(part: FilePart): number;
+  /** Goes on after that, as the client takes it: false where that can't be. Else nothing is to be written until `onSent` has said,
+   *  once and later, how much was sent: less than all where the rest is not in memory or not there, or the client is gone. The
+   *  descriptor may be closed in onClose(). */
+  sendFileOn?(part: FilePart, onSent: (bytes: number) => void): boolean;
   /** Ends the response; `trailers` are sent where the framing allows them, else dropped. */
   end(trailers: Fields): void;
   /** Ends the exchange now: with the failure's own answer if no head was sent, else by cutting the
@@ -162,8 +166,8 @@ export interface FilePart {
   readonly file: number;
   readonly offset: number;
   readonly length: number;
-  /** It is in memory for certain: no file of a disk. */
-  readonly isKept: boolean;
+  /** For so many ms from now on nobody need look whether it is in memory: 0 = always. */
+  readonly believedMs: number;
 }
 
 /** A step that takes an exchange and answers it. */

@@ -11,17 +11,29 @@ interface Native {
   /** Bytes of all pieces that the kernel has taken at once. Text is Latin-1, and less than 16 KB in all. */
   send(socket: number, ...pieces: (string | Uint8Array)[]): number;
   /** Bytes that the kernel has put into the socket: of the text, as above, then of the file from `offset` on, as far
-   *  as that is in memory, which it is if keep() made it. */
+   *  as that is in memory. */
   sendFile(
     socket: number,
     text: string,
     file: number,
     offset: number,
     length: number,
-    isKept: boolean,
+    isInMemory: boolean,
   ): number;
   /** Descriptor of a file in memory that holds these bytes. */
   keep(bytes: Uint8Array): number;
+  // As in native/poll.c; all of them give 0 when it is done.
+  pollStart(onReady: (count: number) => void, told: Int32Array, bytes: Uint8Array): number;
+  pollAdd(name: number, socket: number): number;
+  pollRemove(name: number, isOpen: boolean): number;
+  /** How many bytes were read. */
+  pollRead(name: number): number;
+  pollSendOn(
+    ...[name, file, offset, length, believedMs]: [number, number, number, number, number]
+  ): number;
+  /** How many bytes of the file were sent. */
+  pollSent(name: number): number;
+  pollStopSending(name: number): number;
   /** A child that has ended is no zombie any more. 0: it lives. */
   waitFor(pid: number): number;
   /** sched(7): the main thread of the process, and what it starts from then on. 0: done. */

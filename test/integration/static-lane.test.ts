@@ -446,7 +446,7 @@ test('a short read is not overwritten while it may still be on its way', async (
     },
   });
   const file = { stats: { size: 10_000 + rest } } as LocatedFile;
-  const open = { fd: openSync(path, 'r'), file, blocks: null };
+  const open = { fd: openSync(path, 'r'), file, blocks: null, kept: null };
   streamFile(exchange, open, [{ start: 0, end: 10_000 + rest - 1 }]);
   await exchange.settled;
   assert.equal(exchange.failure, null);
@@ -470,7 +470,7 @@ test('a file that cannot be looked at again is sent, and not kept', async (t) =>
   const exchange = new ScriptedExchange();
   const blocks = { get: () => undefined, put: () => assert.fail('kept') };
   const file = { stats: { size: 7 } } as LocatedFile;
-  streamFile(exchange, { fd, file, blocks }, [{ start: 0, end: 6 }]);
+  streamFile(exchange, { fd, file, blocks, kept: null }, [{ start: 0, end: 6 }]);
   await exchange.settled;
   assert.equal(exchange.content, 'content');
   assert.equal(lost.mock.callCount(), 1);

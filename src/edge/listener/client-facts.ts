@@ -4,16 +4,26 @@ import type { Socket } from 'node:net';
 import type { ClientFacts, TlsFacts } from '../../http/exchange.ts';
 import type { ProxiedOrigin } from '../../http/proxy-protocol.ts';
 import { plainAddress } from '../../http/trust.ts';
+import type { PolledSocket } from '../../native/poller.ts';
 import { originOf } from './preambles.ts';
+
+/** What a connection is on. */
+export interface ConnectionSocket {
+  readonly socket: Socket;
+  readonly tls: TlsFacts | null;
+  readonly isUnix: boolean;
+  /** Null: it is read through Node's stream. */
+  readonly polled: PolledSocket | null;
+}
 
 /** Asked once a connection: each of the two addresses is a system call. Null: a client over TCP that
  *  has reset its connection, whose address the kernel no longer knows. It must not pass for one on a
  *  Unix socket, which has none and may be trusted for that. */
-export function clientFacts(
-  socket: Socket,
-  tls: TlsFacts | null,
-  isUnix: boolean,
-): ClientFacts | null {
+export function clientFacts({
+  socket,
+  tls,
+  isUnix,
+}: Omit<ConnectionSocket, 'polled'>): ClientFacts | null {
   const address = isUnix ? '' : plainAddress(socket.remoteAddress);
   if (address === '' && !isUnix) return null;
   const origin = originOf(socket);

@@ -6,8 +6,9 @@ import type { Http1Connection } from './http1-connection.ts';
 /** What was sent is on its way, and what came after the request is not lost. The connection stays
  *  known to the listener, and tells its exchange when the socket has closed. */
 export function handOver(connection: Http1Connection): Socket {
-  const { socket, hub, output, kept } = connection;
+  const { socket, hub, output, kept, on } = connection;
   output.flush();
+  on.polled?.release();
   connection.phase = 'tunnel';
   connection.isDeaf = true;
   connection.kept = null;

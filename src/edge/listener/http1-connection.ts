@@ -10,7 +10,7 @@
 import type { Socket } from 'node:net';
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
-import type { ClientFacts, Fields, RequestHead, TlsFacts } from '../../http/exchange.ts';
+import type { ClientFacts, Fields, RequestHead } from '../../http/exchange.ts';
 import { unknownFraming } from '../../http/head-facts.ts';
 import type { ParserEvents } from '../../http/parser-events.ts';
 import { FieldMemory } from '../../http/repeated-fields.ts';
@@ -23,7 +23,7 @@ import {
   UNCONSUMED_BYTES_MAX,
   UNCONSUMED_BYTES_RESUME,
 } from './bounds.ts';
-import { clientFacts } from './client-facts.ts';
+import { type ConnectionSocket, clientFacts } from './client-facts.ts';
 import { Http1Exchange } from './http1-exchange.ts';
 import type { Hub } from './hub.ts';
 import { Output } from './output.ts';
@@ -56,8 +56,7 @@ export class Http1Connection implements ParserEvents {
 
   /** From the first byte on. */
   facts: ClientFacts | null = null;
-  private readonly tls: TlsFacts | null;
-  private readonly isUnix: boolean;
+  readonly on: ConnectionSocket;
   private loan: ParserLoan | null = null;
   /** Bytes of the next request that came while one is in work: at most one read. */
   kept: Buffer | null = null;
@@ -71,12 +70,11 @@ export class Http1Connection implements ParserEvents {
   /** What discard or linger may still read. */
   private spareBytes = 0;
 
-  constructor(hub: Hub, socket: Socket, tls: TlsFacts | null, isUnix: boolean) {
+  constructor(hub: Hub, on: ConnectionSocket) {
     this.hub = hub;
-    this.socket = socket;
-    this.tls = tls;
-    this.isUnix = isUnix;
-    this.output = new Output(socket, tls !== null);
+    this.socket = on.socket;
+    this.on = on;
+    this.output = new Output(on.socket, on.tls !== null, on.polled);
     this.deadlineMs = performance.now() + hub.options().headerTimeoutMs;
   }
 
@@ -85,7 +83,7 @@ export class Http1Connection implements ParserEvents {
   /** `isBorrowed`: the chunk is only ours until this returns. */
   onBytes(chunk: Buffer, isBorrowed: boolean): void {
     // Not at accept: idle connections need no facts. Without them the client has left by a reset.
-    this.facts ??= clientFacts(this.socket, this.tls, this.isUnix);
+    this.facts ??= clientFacts(this.on);
     if (this.facts === null) this.socket.destroy();
     else if (this.mayParse()) {
       this.isBorrowed = isBorrowed;
@@ -198,14 +196,14 @@ export class Http1Connection implements ParserEvents {
   private pauseReading(): void {
     if (this.readingPaused) return;
     this.readingPaused = true;
-    this.socket.pause();
+    (this.on.polled ?? this.socket).pause();
   }
 
   private resumeReading(): void {
     if (!this.readingPaused) return;
     this.readingPaused = false;
     this.contentAwaited();
-    this.socket.resume();
+    (this.on.polled ?? this.socket).resume();
   }
 
   /** The client's time to send content begins now. */
@@ -337,7 +335,7 @@ export class Http1Connection implements ParserEvents {
   cut(reason: Failure, byReset: boolean): void {
     this.phase = 'closed';
     // Where the end of the connection is the end of the content, only a reset shows that it is not.
-    if (byReset && this.tls === null && !this.isUnix) {
+    if (byReset && this.on.tls === null && !this.on.isUnix) {
       this.output.drop();
       this.socket.resetAndDestroy();
     } else {
@@ -386,6 +384,7 @@ export class Http1Connection implements ParserEvents {
     this.kept = null;
     this.output.drop();
     this.settle(reason);
+    this.on.polled?.release();
     this.hub.onClosed(this);
   }
 

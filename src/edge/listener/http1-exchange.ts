@@ -77,6 +77,8 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
   private trailers: Fields | null = null;
   private framing: ResponseFraming = 'none';
   private contentLength = 0;
+  /** Of the content, when the kernel went on with a file; -1: it does not. */
+  private bytesBeforeFile = -1;
   /** Why the exchange ends, while the failure's own answer is on its way. */
   private failure: Failure | null = null;
 
@@ -277,6 +279,25 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     return sent;
   }
 
+  sendFileOn(part: FilePart, onSent: (bytes: number) => void): boolean {
+    const { record, connection } = this;
+    const before = record.responseBytes;
+    if (this.over || this.ended || before + part.length > this.contentLength) return false;
+    const isTaken = connection.output.sendFileOn(part, (bytes) => {
+      record.responseBytes = before + bytes;
+      this.bytesBeforeFile = -1;
+      onSent(bytes);
+    });
+    if (isTaken) this.bytesBeforeFile = before;
+    return isTaken;
+  }
+
+  /** Of a file that the kernel sends nobody tells until it is over. */
+  countFile(): void {
+    if (this.bytesBeforeFile >= 0)
+      this.record.responseBytes = this.bytesBeforeFile + this.connection.output.sentOfFile;
+  }
+
   end(trailers: Fields): void {
     if (this.over || this.ended || !this.responded) return;
     const { framing, contentLength, record } = this;
@@ -318,6 +339,8 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
   /** The last thing that happens to an exchange. */
   settle(reason: Failure | null): void {
     if (this.over) return;
+    this.countFile();
+    if (this.bytesBeforeFile >= 0) this.connection.output.stopFile();
     this.over = true;
     this.early = null;
     const why = reason ?? this.failure;

@@ -16,7 +16,7 @@ import { serveHttp2, servePeeking } from './http2/serve.ts';
 import type { ConnectionOptions, Hub } from './hub.ts';
 import { ParserPool } from './parser-pool.ts';
 import { Preambles } from './preambles.ts';
-import { listenTo, serveSocket, takeSocket } from './socket-reads.ts';
+import { listenTo, type MakeConnection, serveSocket, takeSocket } from './socket-reads.ts';
 import { sweep } from './sweep.ts';
 
 export type ListenerOptions = ConnectionOptions;
@@ -223,7 +223,8 @@ function acceptor(hub: ListenerHub, deps: ListenerDeps, address: BindAddress): A
 
 /** `isRead`: something was read of the sockets already. */
 function acceptPlain(hub: ListenerHub, isUnix: boolean, isRead: boolean): Accept {
-  const make = (socket: Socket) => new Http1Connection(hub, socket, null, isUnix);
+  const make: MakeConnection = (socket, polled) =>
+    new Http1Connection(hub, { socket, tls: null, isUnix, polled });
   return (accepted) => {
     if (hub.options().h2c) {
       servePeeking(hub, accepted, isUnix);
@@ -248,14 +249,16 @@ const noBytes = Buffer.alloc(0);
 function takersOf(hub: ListenerHub): Takers {
   return {
     http1(socket: TLSSocket, tls: TlsFacts) {
-      const connection = new Http1Connection(hub, socket, tls, false);
+      const on = { socket, tls, isUnix: false, polled: null };
+      const connection = new Http1Connection(hub, on);
       listenTo(socket, connection);
       hub.add(connection);
       return (bytes) => connection.onBytes(bytes, true);
     },
     http2: (socket, tls) => serveHttp2(hub, socket, tls),
     plainHttp(socket) {
-      const connection = serveSocket(socket, (it) => new Http1Connection(hub, it, null, false));
+      const on = { socket, tls: null, isUnix: false, polled: null };
+      const connection = serveSocket(socket, () => new Http1Connection(hub, on));
       hub.add(connection);
       // It learns who the client is with its first bytes; what those were does not matter.
       connection.onBytes(noBytes, false);

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { FilePart } from '../../http/exchange.ts';
-import { native } from '../../native/native.ts';
+import type { PolledSocket } from '../../native/poller.ts';
 import { sendFileNow, sendNow } from '../../native/send-now.ts';
 import { RESPONSE_BUFFER_BYTES } from './bounds.ts';
 
@@ -26,6 +26,9 @@ export class Output {
   /** The socket looks at what it was given after write() has returned, and its handle takes one write
    *  at a time (Node ends the process at a second): that of TLS. */
   private readonly keepsBytes: boolean;
+  private readonly polled: PolledSocket | null;
+  /** As long as the socket is open; -1: not known. */
+  private readonly descriptor: number;
   /** Of the one write that went past the stream's queue and is not done. */
   private directBytes = 0;
   private text = '';
@@ -34,9 +37,11 @@ export class Output {
   /** Nothing was written since a head was added, and nothing was waiting before it. */
   private canTakeBack = false;
 
-  constructor(socket: Socket, keepsBytes: boolean) {
+  constructor(socket: Socket, keepsBytes: boolean, polled: PolledSocket | null = null) {
     this.socket = socket;
     this.keepsBytes = keepsBytes;
+    this.polled = polled;
+    this.descriptor = polled?.descriptor ?? -1;
   }
 
   /** Latin-1: heads and framing. */
@@ -72,7 +77,8 @@ export class Output {
     if (pending === 0) return;
     this.drop();
     if (socket.destroyed || socket.writableEnded) return;
-    const sent = more === null && this.isPlainAndIdle ? sendNow(socket, text, bytes) : 0;
+    const sent =
+      more === null && this.isPlainAndIdle ? sendNow(socket, text, bytes, this.descriptor) : 0;
     if (sent === pending) return;
     if (sent > 0) this.writeRest(sent, text, bytes);
     else if (bytes === null) this.writeSmall(text, pending);
@@ -144,7 +150,7 @@ export class Output {
     if (this.bytes !== null) this.flush();
     if (!this.isPlainAndIdle) return 0;
     const { text } = this;
-    const sent = sendFileNow(this.socket, text, part);
+    const sent = sendFileNow(this.socket, text, part, this.descriptor);
     if (sent >= text.length) this.drop();
     else if (sent > 0) {
       this.text = text.slice(sent);
@@ -154,18 +160,35 @@ export class Output {
     return Math.max(0, sent - text.length);
   }
 
-  /** sendFile() is worth a try. */
+  /** What sendFile() has left of a part goes to the kernel as there is room; PolledSocket.sendOn(). */
+  sendFileOn(part: FilePart, onSent: (bytes: number) => void): boolean {
+    if (this.polled === null || this.pending > 0 || this.unsent > 0) return false;
+    return this.polled.sendOn(part, onSent);
+  }
+
+  /** Its descriptor may be closed. */
+  stopFile(): void {
+    this.polled?.stopSending();
+  }
+
+  /** Bytes of a file that have gone since sendFileOn(). */
+  get sentOfFile(): number {
+    return this.polled?.sentBytes ?? 0;
+  }
+
+  /** sendFile() and sendFileOn() are worth a try. */
   get sendsFiles(): boolean {
-    return native !== null && !this.keepsBytes;
+    return this.polled !== null;
   }
 
   private get isPlainAndIdle(): boolean {
     return !this.keepsBytes && this.directBytes === 0;
   }
 
-  /** Bytes that were written and that the kernel has not taken. */
+  /** Bytes that were written and that the kernel has not taken; of a file on its way, that there are some. */
   get unsent(): number {
-    return this.socket.writableLength + this.directBytes;
+    const ofFile = this.polled?.isSending === true ? 1 : 0;
+    return this.socket.writableLength + this.directBytes + ofFile;
   }
 
   /** Forgets what waits. */

@@ -1,43 +1,42 @@
-// How bytes get from a socket to its connection: into one buffer that all share, where Node lets us.
+// How bytes get from a socket to its connection: into one buffer that all share, where that can be had.
 
 import { Socket } from 'node:net';
+import { type PolledSocket, pollSocket, readSoFar, sharedReadBuffer } from '../../native/poller.ts';
 import type { Http1Connection } from './http1-connection.ts';
 
-/** What libuv reads at most at a time. */
-const READ_BYTES = 64 * 1024;
-
-/** Connections take what they keep out of it before they return. Reading through a stream makes a
- *  buffer for each read and passes it through the stream's queue: 2 µs of 11 for a small request. */
-export const sharedReadBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
-
-/** By their length: to make one costs as much as to parse a request line. */
-const shortViews: (Buffer | undefined)[] = new Array(2048);
-
-/** The first so many bytes of what all share. */
-function readSoFar(bytes: number): Buffer {
-  if (bytes >= shortViews.length) return sharedReadBuffer.subarray(0, bytes);
-  let view = shortViews[bytes];
-  if (view === undefined) {
-    view = sharedReadBuffer.subarray(0, bytes);
-    shortViews[bytes] = view;
-  }
-  return view;
-}
-
-type MakeConnection = (socket: Socket) => Http1Connection;
+export type MakeConnection = (socket: Socket, polled: PolledSocket | null) => Http1Connection;
 
 interface HandleOwner {
   _handle: { useUserBuffer?: unknown } | null;
 }
 
-/** Serves a socket just accepted and paused. `onread` is an option of new sockets only, and a
- *  server makes its sockets without, so the connection's handle moves to a socket made with it.
- *  Null: the client has gone already. */
+/** Serves a socket of which nothing was read, and which is paused. Null: the client has gone already. */
 export function takeSocket(accepted: Socket, make: MakeConnection): Http1Connection | null {
   const owner = accepted as unknown as HandleOwner;
   const handle = owner._handle;
   if (handle === null) return null;
-  if (typeof handle.useUserBuffer !== 'function') return serveSocket(accepted, make);
+  return servePolled(accepted, make) ?? serveWithBuffer(accepted, owner, make);
+}
+
+/** Null: it can't be. */
+export function servePolled(socket: Socket, make: MakeConnection): Http1Connection | null {
+  const polled = pollSocket(socket);
+  if (polled === null) return null;
+  const connection = make(socket, polled);
+  polled.reader = connection;
+  listenTo(socket, connection);
+  return connection;
+}
+
+/** Node's own way into one buffer. `onread` is an option of new sockets only, and a server makes its
+ *  sockets without, so the connection's handle moves to a socket made with it. */
+function serveWithBuffer(
+  accepted: Socket,
+  owner: HandleOwner,
+  make: MakeConnection,
+): Http1Connection {
+  const handle = owner._handle;
+  if (typeof handle?.useUserBuffer !== 'function') return serveSocket(accepted, make);
   owner._handle = null;
   let connection: Http1Connection | null = null;
   const socket = new Socket({
@@ -53,14 +52,14 @@ export function takeSocket(accepted: Socket, make: MakeConnection): Http1Connect
       },
     },
   } as ConstructorParameters<typeof Socket>[0]);
-  connection = make(socket);
+  connection = make(socket, null);
   listenTo(socket, connection);
   return connection;
 }
 
 /** Serves a socket of any kind through its stream. */
 export function serveSocket(socket: Socket, make: MakeConnection): Http1Connection {
-  const connection = make(socket);
+  const connection = make(socket, null);
   listenTo(socket, connection);
   socket.on('data', (chunk: Buffer) => connection.onBytes(chunk, false));
   socket.resume();

@@ -50,6 +50,7 @@ export function sweep(
 function sweepBusy(connection: Http1Connection, nowMs: number, options: ConnectionOptions): void {
   const { exchange } = connection;
   if (exchange === null) return;
+  exchange.countFile();
   if (connection.output.unsent > 0) sweepSending(connection, nowMs, options);
   else if (connection.watch !== null) connection.watch.waitingBytes = 0;
   const awaitsContent =

@@ -11,7 +11,7 @@ import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { ignoreContent } from '../own-answer.ts';
 import type { HotFile, Loaded } from './hot-cache.ts';
 import type { KernelCopy } from './kernel-copy.ts';
-import { NO_FILE, openChecked } from './open-checked.ts';
+import { NO_FILE } from './open-checked.ts';
 import type { Described, Representation } from './representation.ts';
 import { streamFile } from './stream.ts';
 
@@ -24,6 +24,8 @@ interface Plan {
   /** null: no content. */
   readonly pieces: readonly (string | ByteRange)[] | null;
 }
+
+type StreamPlan = Plan & { readonly pieces: NonNullable<Plan['pieces']> };
 
 /** The coding the client gets: index into described.coded, -1 for the file as it is. */
 export function chooseCoding(described: Described, asked: Asked): number {
@@ -85,17 +87,34 @@ function answerWith(
   return stream(exchange, loaded, { head: plan.head, pieces: plan.pieces });
 }
 
-async function stream(
+/** At once where the file is open. */
+function stream(
   exchange: Exchange,
-  { representation, blocks }: Loaded,
-  { head, pieces }: { head: PreparedHead; pieces: readonly (string | ByteRange)[] },
+  loaded: Loaded,
+  plan: StreamPlan,
+): 'answered' | Promise<Answered> {
+  const fd = loaded.kept === null ? NO_FILE : loaded.kept.take();
+  if (fd === NO_FILE && loaded.kept !== null) return openAndStream(exchange, loaded, plan);
+  return streamFrom(exchange, loaded, plan, fd);
+}
+
+async function openAndStream(
+  exchange: Exchange,
+  loaded: Loaded,
+  plan: StreamPlan,
 ): Promise<Answered> {
-  const { file } = representation;
-  // All of it is in memory where it is inside the executable: there is nothing to open.
-  const fd = file.inside === undefined ? await openChecked(file) : NO_FILE;
-  if (fd === null) return 'changed';
+  const fd = await loaded.kept!.open();
+  return fd === null ? 'changed' : streamFrom(exchange, loaded, plan, fd);
+}
+
+function streamFrom(
+  exchange: Exchange,
+  { representation: { file }, blocks, kept }: Loaded,
+  { head, pieces }: StreamPlan,
+  fd: number,
+): 'answered' {
   respond(exchange, head);
-  streamFile(exchange, { fd, file, blocks }, pieces);
+  streamFile(exchange, { fd, file, blocks, kept }, pieces);
   return 'answered';
 }
 
@@ -105,7 +124,7 @@ function writeWhole(exchange: Exchange, copy: KernelCopy | null, content: Buffer
   if (copy !== null && exchange.sendsFiles === true) {
     const file = copy.descriptor;
     if (file !== -1)
-      sent = exchange.sendFile!({ file, offset: 0, length: content.length, isKept: true });
+      sent = exchange.sendFile!({ file, offset: 0, length: content.length, believedMs: 1 });
   }
   if (sent < content.length) exchange.write(sent === 0 ? content : content.subarray(sent));
 }

@@ -1,5 +1,6 @@
 // The hot files in memory, bounded by bytes: found by request path in one look, thrown out when not asked for.
 
+import type { KeptFile } from './kept-file.ts';
 import type { KernelCopy } from './kernel-copy.ts';
 import type { Described, Representation } from './representation.ts';
 
@@ -11,6 +12,8 @@ export interface Loaded {
   readonly copy: KernelCopy | null;
   /** Parts of a large content, by their number; null: they are read for each request. */
   readonly blocks: BlockStore | null;
+  /** Where a content that is too large is read from; null: it is not, or inside the executable. */
+  readonly kept: KeptFile | null;
 }
 
 /** Parts of BLOCK_BYTES of one large file, the last one shorter; any of them may be missing. */
@@ -137,7 +140,10 @@ export class HotCache {
     this.bytes -= file.bytes + OVERHEAD_BYTES;
     for (const path of file.paths) this.byPath.delete(path);
     file.paths.length = 0;
-    for (const { copy } of [file.plain, ...file.coded]) copy?.close();
+    for (const { copy, kept } of [file.plain, ...file.coded]) {
+      copy?.close();
+      kept?.close();
+    }
   }
 
   dropWhere(isGone: (key: string) => boolean): void {

@@ -5,6 +5,7 @@ import { dirname, join, sep } from 'node:path';
 import type { StaticMount } from '../../config/config.ts';
 import { type BlockStore, HotCache, type HotFile, type Loaded } from './hot-cache.ts';
 import { blocksInside, isInsideDir } from './inside.ts';
+import { KeptFile } from './kept-file.ts';
 import { KERNEL_COPY_BYTES_MIN, KernelCopy } from './kernel-copy.ts';
 import { readChecked } from './open-checked.ts';
 import { type Described, type Representation, sameDescribed, sourceOf } from './representation.ts';
@@ -158,7 +159,9 @@ export class HotFiles {
       if (representation.file.inside === undefined) bytes += content?.length ?? 0;
       const blocks = content === null ? this.blocksOf(representation, () => hot) : null;
       const copy = this.copyOf(content, () => hot);
-      all.push({ representation, content, copy, blocks });
+      const isKept = content === null && representation.file.inside === undefined;
+      const kept = isKept ? new KeptFile(representation.file) : null;
+      all.push({ representation, content, copy, blocks, kept });
     }
     const [plain, ...coded] = all as [Loaded, ...Loaded[]];
     const hot: HotFile = {
@@ -174,6 +177,8 @@ export class HotFiles {
       paths: [],
     };
     if (!this.isOff && !isStale()) this.cache.put(hot);
+    // Nothing would close it.
+    if (this.cache.get(key) !== hot) for (const { kept } of all) kept?.close();
     return hot;
   }
 

@@ -2,13 +2,10 @@
 
 import { close } from 'node:fs';
 import { keepNow } from '../../native/send-now.ts';
+import { keptDescriptorClosed, mayKeepDescriptor } from './descriptors.ts';
 
 /** Below this a copy costs less than the pages' being lent. */
 export const KERNEL_COPY_BYTES_MIN = 64 * 1024;
-/** Each has a descriptor. */
-const COPIES_MAX = 256;
-
-let copies = 0;
 
 export class KernelCopy {
   private readonly content: Uint8Array;
@@ -30,13 +27,12 @@ export class KernelCopy {
   }
 
   private make(): void {
-    if (copies >= COPIES_MAX) return;
+    if (!mayKeepDescriptor()) return;
     this.file = keepNow(this.content);
-    if (this.file === -1) this.isOver = true;
-    else {
-      copies++;
-      if (!this.mayKeep(this.content.length)) this.close();
-    }
+    if (this.file === -1) {
+      this.isOver = true;
+      keptDescriptorClosed();
+    } else if (!this.mayKeep(this.content.length)) this.close();
   }
 
   close(): void {
@@ -44,6 +40,6 @@ export class KernelCopy {
     if (this.file === -1) return;
     close(this.file, () => {});
     this.file = -1;
-    copies--;
+    keptDescriptorClosed();
   }
 }

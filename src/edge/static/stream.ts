@@ -5,6 +5,7 @@ import { failure } from '../../errors/failure.ts';
 import type { Exchange, ExchangeHandler } from '../../http/exchange.ts';
 import type { ByteRange } from '../../http/ranges.ts';
 import { BLOCK_BYTES, type BlockStore } from './hot-cache.ts';
+import type { KeptFile } from './kept-file.ts';
 import { closeFile, isUnchanged, NO_FILE } from './open-checked.ts';
 import type { LocatedFile } from './representation.ts';
 
@@ -15,9 +16,6 @@ const READ_BYTES = 256 * 1024;
 const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Below this the memory is not used again: the end of the answer may still be on its way. */
 const REUSE_BYTES_MIN = 64 * 1024;
-/** Of a file that the kernel sends itself, what it is given of when the socket is full: one learns from
- *  it when there is room again. */
-const STOPGAP_BYTES = 64 * 1024;
 /** What one client takes at once before others have their turn, as nginx's sendfile_max_chunk. */
 const SENDFILE_BYTES_MAX = 2 * 1024 * 1024;
 /** Buffers kept for the next file: as many as two large downloads use. */
@@ -27,14 +25,17 @@ const spare: Buffer[] = [];
 
 /** What is sent. */
 export interface OpenFile {
+  /** NO_FILE: all of it is in `blocks`. */
   readonly fd: number;
   readonly file: LocatedFile;
   /** Parts that are in memory, and where those read are put. */
   readonly blocks: BlockStore | null;
+  /** Whose the descriptor is; null: nobody's. */
+  readonly kept: KeptFile | null;
 }
 
-/** `pieces` are text, or bytes of the file; both ends of a range are included. Takes the descriptor
- *  over, and the exchange, whose head has been sent. */
+/** `pieces` are text, or bytes of the file; both ends of a range are included. Takes the file over,
+ *  and the exchange, whose head has been sent. */
 export function streamFile(
   exchange: Exchange,
   open: OpenFile,
@@ -59,8 +60,12 @@ class FileStream implements ExchangeHandler {
   private ready: Uint8Array | null = null;
   /** Parts from memory that were written since there was room. */
   private queuedBytes = 0;
-  /** Some of it was: then it is, but for what tells when the socket has room. */
-  private isSentByKernel = false;
+  /** What comes next the kernel has not in memory: it is read. */
+  private mustRead = false;
+  /** The kernel need not look for it: others have just been sent all of it. */
+  private readonly believedMs: number;
+  private readonly startedMs: number;
+  private wasRead = false;
   private isReading = false;
   private isBlocked = false;
   private isOver = false;
@@ -70,6 +75,8 @@ class FileStream implements ExchangeHandler {
     this.open = open;
     this.pieces = pieces;
     this.at = startOf(pieces[0]);
+    this.startedMs = exchange.record.startedMs;
+    this.believedMs = open.kept === null ? 0 : open.kept.inMemoryFor(this.startedMs);
   }
 
   start(): void {
@@ -95,11 +102,20 @@ class FileStream implements ExchangeHandler {
   onClose(reason: unknown): void {
     this.isOver = true;
     // After a failure a write may still be looking at them.
+    if (reason === null) this.noteInMemory();
     if (reason === null && this.exchange.releasesBytes === true)
       for (const buffer of this.buffers)
         if (buffer !== null && spare.length < SPARE_MAX) spare.push(buffer);
     this.buffers.fill(null);
-    if (!this.isReading) closeFile(this.open.fd);
+    if (!this.isReading) this.release();
+  }
+
+  /** All of the file was sent, and looked for before. */
+  private noteInMemory(): void {
+    const { kept, file } = this.open;
+    const [whole] = this.pieces;
+    if (kept === null || this.believedMs > 0 || this.wasRead || typeof whole !== 'object') return;
+    if (whole.end - whole.start + 1 === file.stats.size) kept.wasInMemory(this.startedMs);
   }
 
   /** Goes on with what comes next: text, a read, or the end. */
@@ -130,25 +146,31 @@ class FileStream implements ExchangeHandler {
       if (!this.isBlocked) setImmediate(() => this.onDrain());
       return false;
     }
-    this.sendFile(end);
-    if (this.at > end) return true;
-    if (this.isSentByKernel && this.isBlocked) return false;
-    const last = this.isSentByKernel ? Math.min(end, this.at + STOPGAP_BYTES - 1) : end;
-    if (this.open.blocks !== null) return this.sendBlock(this.open.blocks, last);
-    this.read(Math.min(READ_BYTES, last - this.at + 1));
+    const { fd, blocks } = this.open;
+    const isByKernel = fd !== NO_FILE && this.exchange.sendsFiles === true;
+    if (isByKernel && !this.mustRead && this.sendFile(fd, end)) return this.at > end;
+    if (!isByKernel && blocks !== null) return this.sendBlock(blocks, end);
+    this.mustRead = false;
+    this.read(Math.min(READ_BYTES, end - this.at + 1));
     return false;
   }
 
-  private sendFile(end: number): void {
-    const { fd } = this.open;
-    if (fd === NO_FILE || this.exchange.sendsFiles !== true) return;
+  /** True: all of it was sent, or is on its way. */
+  private sendFile(file: number, end: number): boolean {
+    const { exchange, believedMs } = this;
     const length = Math.min(SENDFILE_BYTES_MAX, end - this.at + 1);
-    const part = { file: fd, offset: this.at, length, isKept: false };
-    const sent = this.exchange.sendFile!(part);
-    this.at += sent;
-    this.queuedBytes += sent;
-    this.isSentByKernel ||= sent > 0;
+    this.at += exchange.sendFile!({ file, offset: this.at, length, believedMs });
+    if (this.at > end) return true;
+    const rest = { file, offset: this.at, length: end - this.at + 1, believedMs };
+    return exchange.sendFileOn!(rest, this.onSent);
   }
+
+  private readonly onSent = (bytes: number): void => {
+    this.at += bytes;
+    const piece = this.pieces[this.piece];
+    this.mustRead = typeof piece === 'object' && this.at <= piece.end;
+    this.next();
+  };
 
   /** The rest of the part that the next byte is in, as far as it is wanted; read whole if need be.
    *  False: what comes next comes later. */
@@ -173,9 +195,10 @@ class FileStream implements ExchangeHandler {
     const bytes = Math.min(BLOCK_BYTES, file.stats.size - start);
     const block = Buffer.allocUnsafeSlow(bytes);
     this.isReading = true;
+    this.wasRead = true;
     read(fd, block, 0, bytes, start, (error, bytesRead) => {
       this.isReading = false;
-      if (this.isOver) closeFile(fd);
+      if (this.isOver) this.release();
       else if (error !== null || bytesRead < bytes) this.onShort(error);
       else {
         // Of a file that was written to in place the parts need not fit each other.
@@ -207,10 +230,11 @@ class FileStream implements ExchangeHandler {
     const buffer = this.bufferFor(bytes);
     const { fd } = this.open;
     this.isReading = true;
+    this.wasRead = true;
     read(fd, buffer, 0, bytes, this.at, (error, bytesRead) => {
       this.isReading = false;
       if (this.isOver) {
-        closeFile(this.open.fd);
+        this.release();
         return;
       }
       if (error !== null || bytesRead === 0) {
@@ -230,6 +254,12 @@ class FileStream implements ExchangeHandler {
     this.isBlocked = !this.exchange.write(chunk);
     // Also where it is blocked: the next part is read while the client takes this one.
     this.next();
+  }
+
+  private release(): void {
+    const { kept, fd } = this.open;
+    if (kept !== null) kept.giveBack(fd);
+    else closeFile(fd);
   }
 
   private bufferFor(bytes: number): Buffer {

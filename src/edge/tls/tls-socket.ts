@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
-import { sharedReadBuffer } from '../listener/socket-reads.ts';
+import { sharedReadBuffer } from '../../native/poller.ts';
 
 export interface TlsSocketOptions {
   readonly secureContext: SecureContext;

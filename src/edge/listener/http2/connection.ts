@@ -44,10 +44,10 @@ export class Http2Connection {
   facts: ClientFacts | null = null;
   readonly guard: Guard;
 
-  private readonly socket: Socket;
+  readonly socket: Socket;
   private readonly session: ServerHttp2Session;
-  private readonly tls: TlsFacts | null;
-  private readonly isUnix: boolean;
+  readonly tls: TlsFacts | null;
+  readonly isUnix: boolean;
   private readonly exchanges = new Set<Http2Exchange>();
   private phase: Phase = 'fresh';
   /** When fresh, idle or leaving has lasted too long. */
@@ -109,7 +109,7 @@ export class Http2Connection {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
-    this.facts ??= clientFacts(this.socket, this.tls, this.isUnix);
+    this.facts ??= clientFacts(this);
     if (this.facts === null) {
       this.socket.destroy();
       return;
@@ -208,7 +208,7 @@ export class Http2Connection {
   }
 
   private noteAbuse(kind: Http2Abuse, detail: string): void {
-    this.facts ??= clientFacts(this.socket, this.tls, this.isUnix);
+    this.facts ??= clientFacts(this);
     this.hub.noteAbuse(kind, detail, this.facts?.address ?? '');
   }
 

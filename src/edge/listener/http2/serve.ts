@@ -16,7 +16,7 @@ export function serveHttp2(hub: Hub, socket: Socket, tls: TlsFacts | null, isUni
 /** Serves a plain connection by what it begins with. Its reads go through the socket's stream, and not
  *  into the buffer that all share: 2 µs a request of HTTP/1.1, on such binds only. */
 export function servePeeking(hub: Hub, socket: Socket, isUnix: boolean): void {
-  const connection = new Http1Connection(hub, socket, null, isUnix);
+  const connection = new Http1Connection(hub, { socket, tls: null, isUnix, polled: null });
   hub.add(connection);
   let first: Buffer | null = null;
   const peek = (chunk: Buffer): void => {

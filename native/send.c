@@ -1,0 +1,125 @@
+// Writes to a socket past Node's streams, and files sent from the kernel's own memory. Nothing here keeps anything,
+// waits, or looks at what the bytes mean.
+
+#include "native.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 0x00000008
+#endif
+
+enum { PIECES_MAX = 16 };
+
+// MFD_NOEXEC_SEAL, which older headers lack: a system may refuse files in memory that could be run.
+enum { NOEXEC_SEAL = 8 };
+
+// A file is looked at so often whether it is in memory: what the kernel reads ahead of itself is larger.
+enum { STRIDE = 256 * 1024 };
+
+// send(socket, ...pieces): how many bytes of all pieces the kernel has taken. Pieces are Latin-1 text and Uint8Arrays.
+napi_value send_pieces(napi_env env, napi_callback_info info) {
+  napi_value args[1 + PIECES_MAX];
+  size_t count = 1 + PIECES_MAX;
+  int32_t socket;
+  char text[TEXT_MAX];
+  size_t used = 0;
+  struct iovec pieces[PIECES_MAX];
+  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
+  if (count < 2 || count > 1 + PIECES_MAX || napi_get_value_int32(env, args[0], &socket) != napi_ok)
+    return number(env, -EINVAL);
+  for (size_t index = 1; index < count; index++)
+    if (!take_text_or_bytes(env, args[index], &pieces[index - 1], text, &used)) return number(env, -EINVAL);
+  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count - 1};
+  int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  ssize_t sent;
+  do sent = count == 2 ? send(socket, pieces->iov_base, pieces->iov_len, flags) : sendmsg(socket, &message, flags);
+  while (sent < 0 && errno == EINTR);
+  return number(env, sent < 0 ? -errno : sent);
+}
+
+// Whether the byte is in memory, so that to send it waits for no disk.
+static int is_cached(int file, off_t offset) {
+  char byte;
+  struct iovec one = {&byte, 1};
+  // musl has a function for it since 1.2.5 only. The upper half of the offset is looked at where a long has 32 bits.
+  return syscall(SYS_preadv2, file, &one, 1, offset, 0L, RWF_NOWAIT) == 1;
+}
+
+// How far from `start` on, at most to `end`, the file seems to be in memory.
+off_t cached_until(int file, off_t start, off_t end) {
+  if (start >= end || !is_cached(file, start)) return start;
+  for (off_t at = start; at < end;) {
+    off_t next = end - at < STRIDE ? end : at + STRIDE;
+    if (!is_cached(file, next - 1)) return at;
+    at = next;
+  }
+  return end;
+}
+
+// sendFile(socket, text, file, offset, length, isInMemory): how many bytes the kernel has put into the socket: of the text, which
+// may be empty, and of the file from the offset on. Fewer than all: the socket is full or gone, the file not in
+// memory or shorter; another way will find out which. isInMemory: nobody looks.
+napi_value send_file(napi_env env, napi_callback_info info) {
+  napi_value args[6];
+  size_t count = 6;
+  int32_t socket, file;
+  int64_t start, length;
+  bool is_in_memory;
+  char text[TEXT_MAX];
+  size_t used = 0;
+  struct iovec head;
+  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
+  if (count < 6 || napi_get_value_int32(env, args[0], &socket) != napi_ok || !take_text_or_bytes(env, args[1], &head, text, &used) ||
+      napi_get_value_int32(env, args[2], &file) != napi_ok || napi_get_value_int64(env, args[3], &start) != napi_ok ||
+      napi_get_value_int64(env, args[4], &length) != napi_ok || napi_get_value_bool(env, args[5], &is_in_memory) != napi_ok ||
+      start < 0 || length < 0)
+    return number(env, 0);
+  off_t offset = start;
+  off_t end = is_in_memory ? start + length : cached_until(file, start, start + length);
+  // A head alone is for others to send: here it would wait for what follows.
+  if (end == start) return number(env, 0);
+  if (head.iov_len > 0) {
+    // The file follows in the same packet.
+    ssize_t sent = send(socket, head.iov_base, head.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
+    if (sent < (ssize_t)head.iov_len) return number(env, sent < 0 ? 0 : sent);
+  }
+  // One call where it can be: at the end of each the kernel hurries what there is on its way, in smaller packets.
+  while (offset < end) {
+    ssize_t sent = sendfile(socket, file, &offset, (size_t)(end - offset));
+    if (sent == 0 || (sent < 0 && errno != EINTR)) break;
+  }
+  return number(env, head.iov_len + (offset - start));
+}
+
+// keep(bytes): a file without a name that holds them, in memory, and that nobody can change. Gives its descriptor.
+napi_value keep(napi_env env, napi_callback_info info) {
+  napi_value arg;
+  size_t count = 1, length;
+  char *bytes;
+  if (napi_get_cb_info(env, info, &count, &arg, NULL, NULL) != napi_ok) return NULL;
+  if (count < 1 || !take_bytes(env, arg, (void **)&bytes, &length)) return number(env, -EINVAL);
+  int file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING | NOEXEC_SEAL);
+  // Before Linux 6.3 the last of them is not known.
+  if (file < 0 && errno == EINVAL)
+    file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (file < 0) return number(env, -errno);
+  for (size_t at = 0; at < length;) {
+    ssize_t written = write(file, bytes + at, length - at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      int error = errno;
+      close(file);
+      return number(env, -error);
+    }
+    at += written;
+  }
+  fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+  return number(env, file);
+}
+
