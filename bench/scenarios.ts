@@ -9,6 +9,9 @@ export interface Scenario {
   readonly name: string;
   readonly app: string;
   readonly load: Load;
+  /** Comes first where the load itself is too few requests for code to be compiled: V8 goes by calls, and would
+   *  be compiling all through the measurement. */
+  readonly warmUp?: Load;
   readonly accessLog: boolean;
   /** nginx compresses too, at the same level. Only the peers that can are run. */
   readonly gzip?: boolean;

@@ -24,7 +24,13 @@ export const staticScenarios: readonly Scenario[] = [
     load: { path: '/100k.js' },
     bars: [bar('nginx static', 1.1)],
   },
-  { ...plain, name: 'static 10 MB', load: { path: '/10m.bin' }, bars: [bar('nginx static', 0.9)] },
+  {
+    ...plain,
+    name: 'static 10 MB',
+    warmUp: { path: '/1100k.bin' },
+    load: { path: '/10m.bin' },
+    bars: [bar('nginx static', 0.9)],
+  },
   {
     ...plain,
     name: 'static 304',
@@ -44,7 +50,13 @@ export const staticScenarios: readonly Scenario[] = [
   },
   { ...plain, name: 'static 1 KB, TLS', tls: true, load: { path: '/1k.html' } },
   { ...plain, name: 'static 100 KB, TLS', tls: true, load: { path: '/100k.js' } },
-  { ...plain, name: 'static 10 MB, TLS', tls: true, load: { path: '/10m.bin' } },
+  {
+    ...plain,
+    name: 'static 10 MB, TLS',
+    tls: true,
+    warmUp: { path: '/1100k.bin' },
+    load: { path: '/10m.bin' },
+  },
   {
     ...plain,
     name: 'static 10,000 files',

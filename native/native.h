@@ -22,13 +22,22 @@ bool take_text_or_bytes(napi_env env, napi_value value, struct iovec *piece, cha
 napi_value send_pieces(napi_env env, napi_callback_info info);
 napi_value send_file(napi_env env, napi_callback_info info);
 napi_value keep(napi_env env, napi_callback_info info);
+
+// What sendFile() and pollSendFile() are called with: a socket or its name, the text that goes first, a part of a file.
+struct file_call {
+  int32_t target, file;
+  struct iovec head;
+  int64_t start, length, believed_ms;
+};
+bool take_file_call(napi_env env, napi_callback_info info, struct file_call *call, char *text);
+ssize_t send_head(int socket, const struct file_call *call);
 off_t cached_until(int file, off_t start, off_t end);
 
 napi_value poll_start(napi_env env, napi_callback_info info);
 napi_value poll_add(napi_env env, napi_callback_info info);
 napi_value poll_remove(napi_env env, napi_callback_info info);
 napi_value poll_read(napi_env env, napi_callback_info info);
-napi_value poll_send_on(napi_env env, napi_callback_info info);
+napi_value poll_send_file(napi_env env, napi_callback_info info);
 napi_value poll_sent(napi_env env, napi_callback_info info);
 napi_value poll_stop_sending(napi_env env, napi_callback_info info);
 

@@ -8,7 +8,6 @@
 #include "native.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -34,7 +33,7 @@ enum { LOOK_BYTES = 1024 * 1024 };
 enum { NAMES_MAX = 1 << 24 };
 
 // What JavaScript is told of a socket.
-enum { CAN_BE_READ = 1, READ_TO_THE_END = 2, FILE_IS_OVER = 4 };
+enum { CAN_BE_READ = 1, READ_TO_THE_END = 2, FILE_IS_OVER = 4, IS_GONE = 8 };
 
 static const uint32_t interest = EPOLLIN | EPOLLRDHUP | EPOLLET;
 
@@ -72,7 +71,7 @@ static int control(int operation, int32_t name, int socket, uint32_t events) {
 }
 
 // Sends what the socket takes now. True: that was all, or others have to see why it goes no further (not in memory, shorter by
-// now, the client gone).
+// now).
 static bool send_on(struct watched *watched, int32_t name) {
   bool is_believed = uv_now(poller.loop) < watched->believed_until;
   for (off_t left = TURN_BYTES; left > 0;) {
@@ -86,11 +85,12 @@ static bool send_on(struct watched *watched, int32_t name) {
     ssize_t sent = sendfile(watched->socket, watched->file, &watched->at, (size_t)length);
     if (sent < 0 && errno == EINTR) continue;
     if (sent == 0 || (sent < 0 && errno != EAGAIN)) return true;
-    if (sent < length) break;
+    // It is full, and tells when it is not any more.
+    if (sent < length && watched->at < watched->end) return false;
     left -= sent;
   }
   if (watched->at >= watched->end) return true;
-  // Asked once more: if it takes more already that is an event of the next turn, and if not it becomes one.
+  // It takes more already, which makes an event of the next turn.
   return control(EPOLL_CTL_MOD, name, watched->socket, interest | EPOLLOUT) != 0;
 }
 
@@ -102,8 +102,10 @@ static int32_t tell_of(const struct epoll_event *event) {
   const uint32_t end = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
   if (event->events & (EPOLLIN | end)) what |= CAN_BE_READ;
   if (event->events & end) what |= READ_TO_THE_END;
-  if (watched->file != -1 && event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && send_on(watched, name))
-    what |= FILE_IS_OVER;
+  if (watched->file == -1) return what;
+  // Told once: whoever asks the socket first takes its error away from all others.
+  if (event->events & (EPOLLHUP | EPOLLERR)) what |= IS_GONE;
+  else if (event->events & EPOLLOUT && send_on(watched, name)) what |= FILE_IS_OVER;
   return what;
 }
 
@@ -146,7 +148,7 @@ static void on_poll(void *poll, int status, int happened) {
 
 // pollStart(onReady, told, bytes): from now on onReady(count) is called when sockets are ready, with so many pairs in `told`, an
 // Int32Array of 512: which socket, and what of it (1: it can be read, 2: until there is nothing more, 4: of the file that it is
-// sent no more is sent). `bytes` is where pollRead() reads into. 0: done.
+// sent no more is sent, 8: the client is gone in the midst of it). `bytes` is where pollRead() reads into. 0: done.
 napi_value poll_start(napi_env env, napi_callback_info info) {
   napi_value args[3], name;
   size_t count = 3, length;
@@ -179,17 +181,6 @@ napi_value poll_start(napi_env env, napi_callback_info info) {
   return number(env, 0);
 }
 
-// Integers of a call, in order; descriptors and names among them.
-static bool take_integers(napi_env env, napi_callback_info info, int64_t *values, size_t wanted) {
-  napi_value args[6];
-  size_t count = 6;
-  if (poller.env != env || napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok || count < wanted)
-    return false;
-  for (size_t index = 0; index < wanted; index++)
-    if (napi_get_value_int64(env, args[index], &values[index]) != napi_ok) return false;
-  return true;
-}
-
 // The socket of a call that has no other argument.
 static struct watched *take_watched(napi_env env, napi_callback_info info, int32_t *name) {
   napi_value arg;
@@ -200,22 +191,25 @@ static struct watched *take_watched(napi_env env, napi_callback_info info, int32
   return find(*name);
 }
 
-static bool make_room(int32_t names) {
-  if (names <= poller.names) return true;
-  struct watched *watched = realloc(poller.watched, (size_t)names * 2 * sizeof *watched);
+static bool make_room(int32_t wanted) {
+  if (wanted <= poller.names) return true;
+  size_t names = (size_t)wanted * 2;
+  struct watched *watched = realloc(poller.watched, names * sizeof *watched);
   if (watched == NULL) return false;
-  for (int32_t index = poller.names; index < names * 2; index++) watched[index].socket = -1;
   poller.watched = watched;
-  poller.names = names * 2;
+  for (; (size_t)poller.names < names; poller.names++) watched[poller.names].socket = -1;
   return true;
 }
 
 // pollAdd(name, socket): looks after it. 0: done.
 napi_value poll_add(napi_env env, napi_callback_info info) {
-  int64_t values[2];
-  if (!take_integers(env, info, values, 2) || values[0] < 0 || values[0] >= NAMES_MAX) return number(env, -EINVAL);
-  int32_t name = (int32_t)values[0];
-  int socket = (int)values[1];
+  napi_value args[2];
+  size_t count = 2;
+  int32_t name, socket;
+  if (poller.env != env || napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok || count < 2 ||
+      napi_get_value_int32(env, args[0], &name) != napi_ok || napi_get_value_int32(env, args[1], &socket) != napi_ok ||
+      name < 0 || name >= NAMES_MAX)
+    return number(env, -EINVAL);
   if (!make_room(name + 1)) return number(env, -ENOMEM);
   if (find(name) != NULL) return number(env, -EEXIST);
   int error = control(EPOLL_CTL_ADD, name, socket, interest);
@@ -253,29 +247,39 @@ napi_value poll_read(napi_env env, napi_callback_info info) {
   return number(env, got < 0 ? -errno : got);
 }
 
-// pollSendOn(name, file, offset, length, believedMs): the socket is sent so much of the file as it takes it, beginning with the
-// loop's next turn; 4 is told when it is over. For believedMs nobody looks whether the file is in memory. 0: done.
-napi_value poll_send_on(napi_env env, napi_callback_info info) {
-  int64_t values[5];
-  if (!take_integers(env, info, values, 5) || values[2] < 0 || values[3] < 0 || values[3] > INT64_MAX - values[2] ||
-      values[4] < 0 || values[4] > INT32_MAX)
-    return number(env, -EINVAL);
-  struct watched *watched = find((int32_t)values[0]);
-  if (watched == NULL) return number(env, -ENOENT);
-  int error = control(EPOLL_CTL_MOD, (int32_t)values[0], watched->socket, interest | EPOLLOUT);
-  if (error != 0) return number(env, error);
-  watched->file = (int)values[1];
-  watched->start = watched->at = values[2];
-  watched->end = values[2] + values[3];
-  watched->believed_until = uv_now(poller.loop) + (uint64_t)values[4];
-  return number(env, 0);
+// pollSendFile(name, text, file, offset, length, believedMs): the socket is sent the text, which may be empty, and so much of the
+// file as it takes it. Gives how many bytes it has taken at once: fewer than the text, and nothing more follows; or more, and what
+// is left of the file follows, the end of which is told as 4. As in sendFile(): the text is not sent before the file is at hand.
+napi_value poll_send_file(napi_env env, napi_callback_info info) {
+  struct file_call call;
+  char text[TEXT_MAX];
+  if (poller.env != env || !take_file_call(env, info, &call, text)) return number(env, -EINVAL);
+  int32_t name = call.target;
+  struct watched *watched = find(name);
+  if (watched == NULL || call.length == 0) return number(env, -ENOENT);
+  if (call.believed_ms == 0 && cached_until(call.file, call.start, call.start + 1) == call.start)
+    return number(env, -EAGAIN);
+  ssize_t head = send_head(watched->socket, &call);
+  if (head < (ssize_t)call.head.iov_len) return number(env, head < 0 ? 0 : head);
+  watched->file = call.file;
+  watched->at = call.start;
+  watched->end = call.start + call.length;
+  watched->believed_until = uv_now(poller.loop) + (uint64_t)call.believed_ms;
+  send_on(watched, name);
+  watched->start = watched->at;
+  // Asked for anew: also of what goes no further for another reason, which is told with the event.
+  if (watched->at == watched->end || control(EPOLL_CTL_MOD, name, watched->socket, interest | EPOLLOUT) != 0)
+    watched->file = -1;
+  return number(env, (int64_t)call.head.iov_len + (watched->at - call.start));
 }
 
-// pollSent(name): how many bytes of the file were sent so far.
+// pollSent(name): how many bytes of the file were sent since. Now and then: should nobody have told of room, it is asked for.
 napi_value poll_sent(napi_env env, napi_callback_info info) {
   int32_t name;
   struct watched *watched = take_watched(env, info, &name);
-  return number(env, watched == NULL || watched->file == -1 ? 0 : watched->at - watched->start);
+  if (watched == NULL || watched->file == -1) return number(env, 0);
+  control(EPOLL_CTL_MOD, name, watched->socket, interest | EPOLLOUT);
+  return number(env, watched->at - watched->start);
 }
 
 // pollStopSending(name): no more of the file is sent; gives how many bytes of it were.

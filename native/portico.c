@@ -45,7 +45,7 @@ static const struct {
     {"pollAdd", poll_add},
     {"pollRemove", poll_remove},
     {"pollRead", poll_read},
-    {"pollSendOn", poll_send_on},
+    {"pollSendFile", poll_send_file},
     {"pollSent", poll_sent},
     {"pollStopSending", poll_stop_sending},
     {"waitFor", wait_for},

@@ -1,4 +1,4 @@
-// Writes to a socket past Node's streams, and files sent from the kernel's own memory. Nothing here keeps anything,
+// Writes to a socket past Node's streams, and files sent by the kernel. Nothing here keeps anything,
 // waits, or looks at what the bytes mean.
 
 #include "native.h"
@@ -62,39 +62,45 @@ off_t cached_until(int file, off_t start, off_t end) {
   return end;
 }
 
-// sendFile(socket, text, file, offset, length, isInMemory): how many bytes the kernel has put into the socket: of the text, which
-// may be empty, and of the file from the offset on. Fewer than all: the socket is full or gone, the file not in
-// memory or shorter; another way will find out which. isInMemory: nobody looks.
-napi_value send_file(napi_env env, napi_callback_info info) {
+bool take_file_call(napi_env env, napi_callback_info info, struct file_call *call, char *text) {
   napi_value args[6];
-  size_t count = 6;
-  int32_t socket, file;
-  int64_t start, length;
-  bool is_in_memory;
+  size_t count = 6, used = 0;
+  return napi_get_cb_info(env, info, &count, args, NULL, NULL) == napi_ok && count >= 6 &&
+         napi_get_value_int32(env, args[0], &call->target) == napi_ok &&
+         take_text_or_bytes(env, args[1], &call->head, text, &used) &&
+         napi_get_value_int32(env, args[2], &call->file) == napi_ok &&
+         napi_get_value_int64(env, args[3], &call->start) == napi_ok &&
+         napi_get_value_int64(env, args[4], &call->length) == napi_ok &&
+         napi_get_value_int64(env, args[5], &call->believed_ms) == napi_ok &&
+         call->start >= 0 && call->length >= 0 &&
+         call->length <= INT64_MAX - call->start && call->believed_ms >= 0 && call->believed_ms <= INT32_MAX;
+}
+
+// The file follows in the same packet.
+ssize_t send_head(int socket, const struct file_call *call) {
+  if (call->head.iov_len == 0) return 0;
+  return send(socket, call->head.iov_base, call->head.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
+}
+
+// sendFile(socket, text, file, offset, length, believedMs): how many bytes the kernel has put into the socket: of the text, which
+// may be empty, and of the file from the offset on. Fewer than all: the socket is full or gone, the file not in
+// memory or shorter; another way will find out which. believedMs: 0 = it is looked for in memory.
+napi_value send_file(napi_env env, napi_callback_info info) {
+  struct file_call call;
   char text[TEXT_MAX];
-  size_t used = 0;
-  struct iovec head;
-  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
-  if (count < 6 || napi_get_value_int32(env, args[0], &socket) != napi_ok || !take_text_or_bytes(env, args[1], &head, text, &used) ||
-      napi_get_value_int32(env, args[2], &file) != napi_ok || napi_get_value_int64(env, args[3], &start) != napi_ok ||
-      napi_get_value_int64(env, args[4], &length) != napi_ok || napi_get_value_bool(env, args[5], &is_in_memory) != napi_ok ||
-      start < 0 || length < 0)
-    return number(env, 0);
-  off_t offset = start;
-  off_t end = is_in_memory ? start + length : cached_until(file, start, start + length);
+  if (!take_file_call(env, info, &call, text)) return number(env, 0);
+  off_t offset = call.start, end = call.start + call.length;
+  if (call.believed_ms == 0) end = cached_until(call.file, offset, end);
   // A head alone is for others to send: here it would wait for what follows.
-  if (end == start) return number(env, 0);
-  if (head.iov_len > 0) {
-    // The file follows in the same packet.
-    ssize_t sent = send(socket, head.iov_base, head.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
-    if (sent < (ssize_t)head.iov_len) return number(env, sent < 0 ? 0 : sent);
-  }
+  if (end == offset) return number(env, 0);
+  ssize_t head = send_head(call.target, &call);
+  if (head < (ssize_t)call.head.iov_len) return number(env, head < 0 ? 0 : head);
   // One call where it can be: at the end of each the kernel hurries what there is on its way, in smaller packets.
   while (offset < end) {
-    ssize_t sent = sendfile(socket, file, &offset, (size_t)(end - offset));
+    ssize_t sent = sendfile(call.target, call.file, &offset, (size_t)(end - offset));
     if (sent == 0 || (sent < 0 && errno != EINTR)) break;
   }
-  return number(env, head.iov_len + (offset - start));
+  return number(env, (int64_t)call.head.iov_len + (offset - call.start));
 }
 
 // keep(bytes): a file without a name that holds them, in memory, and that nobody can change. Gives its descriptor.

@@ -8,6 +8,7 @@ import type { ClientFacts, Exchange, Fields, Handle } from '../http/exchange.ts'
 import {
   createTrust,
   forwardedRequestId,
+  maySayWho,
   resolveClient,
   upstreamFields,
 } from '../http/forwarded.ts';
@@ -112,7 +113,7 @@ export function compose(config: Config, parts: Parts): Composed {
     const peer = exchange.client;
     const { fields } = exchange.request;
     const trusted = trust.trusts(peer.peerAddress);
-    if (trusted) {
+    if (trusted && maySayWho(exchange.request)) {
       exchange.client = resolveClient(peer, fields, trust);
       exchange.requestId = forwardedRequestId(fields) ?? exchange.requestId;
     }

@@ -1,6 +1,6 @@
 // Conditional requests (RFC 9110 section 13): whether a representation is sent, in whole or in part, or not at all.
 
-import type { Fields } from './exchange.ts';
+import type { Fields, RequestHead } from './exchange.ts';
 import { sameName } from './tokens.ts';
 
 /** The request fields that decide what of a representation is sent. Values as received; a field
@@ -36,6 +36,13 @@ export const askedNothing: Asked = {
 };
 
 type Mutable = { -readonly [K in keyof Asked]: Asked[K] };
+
+/** Read once of fields that come again. */
+export function askedBy({ fields, repeats }: RequestHead): Asked {
+  if (repeats?.fields !== fields) return askedOf(fields);
+  repeats.asked ??= askedOf(fields);
+  return repeats.asked;
+}
 
 /** Reads the fields in one pass, told apart by their length first. */
 export function askedOf(fields: Fields): Asked {

@@ -128,10 +128,10 @@ export interface Exchange {
   readonly sendsFiles?: boolean;
   /** write() of so many bytes of an open file as the kernel takes out of its own memory now; gives their number. */
   sendFile?(part: FilePart): number;
-  /** Goes on after that, as the client takes it: false where that can't be. Else nothing is to be written until `onSent` has said,
-   *  once and later, how much was sent: less than all where the rest is not in memory or not there, or the client is gone. The
-   *  descriptor may be closed in onClose(). */
-  sendFileOn?(part: FilePart, onSent: (bytes: number) => void): boolean;
+  /** sendFile() that goes on as the client takes it; -1 where that can't be. Unless it gives that or all of the part, nothing is
+   *  to be written until `onSent` has said, once and later, how much more was sent: less than all where the rest is not in
+   *  memory or not there. The descriptor may be closed in onClose(). */
+  sendFileOn?(part: FilePart, onSent: (bytes: number) => void): number;
   /** Ends the response; `trailers` are sent where the framing allows them, else dropped. */
   end(trailers: Fields): void;
   /** Ends the exchange now: with the failure's own answer if no head was sent, else by cutting the

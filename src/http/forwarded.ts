@@ -3,7 +3,7 @@
 // trusted proxy.
 
 import { isIP } from 'node:net';
-import type { ClientFacts, Fields } from './exchange.ts';
+import type { ClientFacts, Fields, RequestHead } from './exchange.ts';
 import {
   fieldValue,
   fieldValues,
@@ -92,6 +92,16 @@ function parseNode(text: string): { address: string; port: number } | null {
   if (isIP(address) === 0) return null;
   return { address, port: /^[0-9]{1,5}$/.test(port) && Number(port) <= 65535 ? Number(port) : 0 };
 }
+
+/** Whether there can be anything in a request for resolveClient() and forwardedRequestId(). Looked for once in fields
+ *  that come again. */
+export function maySayWho({ fields, repeats }: RequestHead): boolean {
+  if (repeats?.fields !== fields) return true;
+  repeats.saysWho ??= whoFields.some((name) => fieldValue(fields, name) !== undefined);
+  return repeats.saysWho;
+}
+
+const whoFields = ['x-forwarded-for', 'x-forwarded-proto', 'x-real-ip', 'x-request-id'];
 
 /** The X-Request-Id of a trusted proxy, to go on with; null if there is none or it is odd. */
 export function forwardedRequestId(fields: Fields): string | null {

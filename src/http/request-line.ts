@@ -47,6 +47,36 @@ export function readRequestLine(
   return takeTarget(draft, bytes[targetAt]!) ? next : -1;
 }
 
+/** What follows the target of a usual request line. */
+const USUAL_END = Buffer.from(' HTTP/1.1\r\n');
+export const USUAL_LINE_END = USUAL_END.length;
+
+export function methodEndOf(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (isTokenByte[bytes[at]!] === 1) at++;
+  return at;
+}
+
+/** Of a line in origin-form and HTTP/1.1, whose method ends at `methodEnd`; -1: it is another, or not all there. */
+export function usualTargetEnd(bytes: Uint8Array, methodEnd: number): number {
+  if (bytes[methodEnd] !== SP || bytes[methodEnd + 1] !== SLASH) return -1;
+  let end = methodEnd + 2;
+  while (isTargetByte[bytes[end]!] === 1) end++;
+  for (let index = 0; index < USUAL_LINE_END; index++)
+    if (bytes[end + index] !== USUAL_END[index]) return -1;
+  return end;
+}
+
+/** Whether the method that begins there is GET. */
+export function isGet(bytes: Uint8Array, start: number): boolean {
+  return (
+    bytes[start] === 71 &&
+    bytes[start + 1] === 69 &&
+    bytes[start + 2] === 84 &&
+    bytes[start + 3] === SP
+  );
+}
+
 export function failTooLong(draft: HeadDraft): -1 {
   const limit = draft.limits.requestLineBytes;
   return draft.fail('LINE_TOO_LONG', `the request line is longer than ${limit} bytes`);

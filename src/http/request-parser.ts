@@ -5,10 +5,19 @@
 
 import { HeadDraft, type ParserLimits } from './head-draft.ts';
 import { settleFacts } from './head-facts.ts';
+import { readLatin1 } from './latin1.ts';
 import { MessageParser, START_LINE } from './message-parser.ts';
 import type { ParserEvents, StartedRequest } from './parser-events.ts';
 import { type FieldMemory, isUsual } from './repeated-fields.ts';
-import { failFirstByte, failTooLong, readRequestLine } from './request-line.ts';
+import {
+  failFirstByte,
+  failTooLong,
+  isGet,
+  methodEndOf,
+  readRequestLine,
+  USUAL_LINE_END,
+  usualTargetEnd,
+} from './request-line.ts';
 import { CR, isTokenByte, LF } from './tokens.ts';
 
 export type { ParserLimits } from './head-draft.ts';
@@ -47,19 +56,19 @@ export class RequestParser extends MessageParser {
 
   /** Takes a head whose field lines are those of the one before; `start`: it is none. */
   private takeRepeated(chunk: Buffer, start: number, memory: FieldMemory): number {
-    const fieldsAt = chunk.indexOf(LF, start) + 1;
-    if (fieldsAt === 0) return start;
+    const methodEnd = methodEndOf(chunk, start);
+    // What is odd about the line is said where all lines are read.
+    const targetEnd = usualTargetEnd(chunk, methodEnd);
+    const fieldsAt = targetEnd + USUAL_LINE_END;
+    if (targetEnd === -1 || fieldsAt - 2 - start > this.limits.requestLineBytes) return start;
     const known = memory.find(chunk, fieldsAt, this.limits);
     if (known === null) return start;
-    const draft = new HeadDraft(this.limits, 'request');
-    const line = chunk.toString('latin1', start, fieldsAt);
-    // What is odd about the line is said where all lines are read.
-    if (readRequestLine(draft, chunk, line, start, start) !== fieldsAt || !isUsual(draft))
-      return start;
-    const { method, target, version } = draft;
+    const method = isGet(chunk, start) ? 'GET' : readLatin1(chunk, start, methodEnd);
+    if (method === '' || method === 'CONNECT') return start;
+    const target = readLatin1(chunk, methodEnd + 1, targetEnd);
     const { fields } = known;
     this.current = 'body';
-    const head = { method, target, version, fields, repeats: known, shared: null };
+    const head = { method, target, version: '1.1', fields, repeats: known, shared: null } as const;
     this.events.onHead(head, known.framing);
     this.finish([]);
     return fieldsAt + known.length;

@@ -2,8 +2,8 @@
 // protocol is told once to sink.onBroken, and nothing after it is read.
 
 import type { Fields, HttpVersion } from '../http/exchange.ts';
+import { readLatin1 } from '../http/latin1.ts';
 import * as format from './encoder.ts';
-import { readLatin1 } from './latin1.ts';
 import type { LinkRequest } from './link.ts';
 import * as wire from './protocol.ts';
 

@@ -1,8 +1,8 @@
 // Turns frames into bytes in one growing, reused buffer: the batch that goes to the kernel next.
 
 import type { Fields } from '../http/exchange.ts';
+import { writeLatin1 } from '../http/latin1.ts';
 import { type EncodedFields, ownCopy, type SharedFields } from '../http/repeated-fields.ts';
-import { writeLatin1 } from './latin1.ts';
 import type { LinkRequest } from './link.ts';
 import * as wire from './protocol.ts';
 

@@ -6,20 +6,21 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { insideBytes, isInside } from '../executable/inside.ts';
 
+type FileCall = [
+  target: number,
+  text: string,
+  file: number,
+  offset: number,
+  length: number,
+  believedMs: number,
+];
+
 /** Results below 0 are errors: -errno. */
 interface Native {
   /** Bytes of all pieces that the kernel has taken at once. Text is Latin-1, and less than 16 KB in all. */
   send(socket: number, ...pieces: (string | Uint8Array)[]): number;
-  /** Bytes that the kernel has put into the socket: of the text, as above, then of the file from `offset` on, as far
-   *  as that is in memory. */
-  sendFile(
-    socket: number,
-    text: string,
-    file: number,
-    offset: number,
-    length: number,
-    isInMemory: boolean,
-  ): number;
+  /** Bytes that the kernel has put into the socket: of the text, as above, then of the file, as far as that is in memory. */
+  sendFile(...call: FileCall): number;
   /** Descriptor of a file in memory that holds these bytes. */
   keep(bytes: Uint8Array): number;
   // As in native/poll.c; all of them give 0 when it is done.
@@ -28,9 +29,8 @@ interface Native {
   pollRemove(name: number, isOpen: boolean): number;
   /** How many bytes were read. */
   pollRead(name: number): number;
-  pollSendOn(
-    ...[name, file, offset, length, believedMs]: [number, number, number, number, number]
-  ): number;
+  /** As sendFile(), and goes on with the file where all of the text was sent. */
+  pollSendFile(...call: FileCall): number;
   /** How many bytes of the file were sent. */
   pollSent(name: number): number;
   pollStopSending(name: number): number;

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import type { FilePart } from '../http/exchange.ts';
 import { native } from './native.ts';
+import { sendFileTo, sendTo, TEXT_MAX } from './send-now.ts';
 
 /** What libuv reads at most at a time. */
 export const READ_BYTES = 64 * 1024;
@@ -14,6 +15,7 @@ const EVENTS_MAX = 256;
 const CAN_BE_READ = 1;
 const READ_TO_THE_END = 2;
 const FILE_IS_OVER = 4;
+const IS_GONE = 8;
 const EAGAIN = -11;
 
 /** Who a socket's bytes are for. */
@@ -100,7 +102,7 @@ function readAgain(): void {
 
 export class PolledSocket {
   /** As long as it is open: the number is soon another socket's. */
-  readonly descriptor: number;
+  private readonly descriptor: number;
   reader: PolledReader | null = null;
   private readonly socket: Socket & HandleOwner;
   private readonly name: number;
@@ -123,8 +125,19 @@ export class PolledSocket {
     polled[name] = this;
   }
 
-  private get isOpen(): boolean {
+  /** Its descriptor is not closed. */
+  get isOpen(): boolean {
     return this.socket._handle !== null;
+  }
+
+  /** sendTo(), where nothing is on its way through the stream. */
+  send(text: string, bytes: Uint8Array | null): number {
+    return this.isOpen ? sendTo(this.descriptor, text, bytes) : 0;
+  }
+
+  /** sendFileTo(), likewise. */
+  sendFile(text: string, part: FilePart): number {
+    return this.isOpen ? sendFileTo(this.descriptor, text, part) : 0;
   }
 
   pause(): void {
@@ -152,7 +165,9 @@ export class PolledSocket {
       if ((what & READ_TO_THE_END) !== 0) this.endIsNear = true;
       if (!this.isPaused) this.read();
     }
-    if ((what & FILE_IS_OVER) !== 0) this.fileIsOver();
+    // Whatever is wrong, 'close' follows and says all there is to say.
+    if ((what & IS_GONE) !== 0) this.socket.destroy();
+    else if ((what & FILE_IS_OVER) !== 0 && this.isOpen) this.fileIsOver();
   }
 
   readOn(): void {
@@ -187,21 +202,22 @@ export class PolledSocket {
     this.canBeRead = false;
     if (got === EAGAIN) return;
     this.endIsNear = false;
-    // A reset, mostly. Whatever it is, 'close' follows and says all there is to say.
+    // A reset, mostly.
     if (got < 0) this.socket.destroy();
     else this.reader!.onClientEnd();
   }
 
   // ── a file ──
 
-  /** The socket is sent the part as it takes it, whatever time that takes; `onSent` hears, once and later, how much of it has
-   *  gone: less than all where the rest is not in memory, not there, or not wanted. Until then nothing else is written.
-   *  False: not here. */
-  sendOn({ file, offset, length, believedMs }: FilePart, onSent: (bytes: number) => void): boolean {
-    if (this.isReleased || !this.isOpen) return false;
-    if (native!.pollSendOn(this.name, file, offset, length, believedMs) !== 0) return false;
-    this.onSent = onSent;
-    return true;
+  /** The socket is sent the text, and the part as it takes it. Gives how many bytes it has taken at once, 0 where this can't be;
+   *  if these are more than the text and not all, `onSent` hears, once and later, how many more were: less than all
+   *  where the rest is not in memory, or not there. Until then nothing else is written. */
+  sendFileOn(text: string, part: FilePart, onSent: (bytes: number) => void): number {
+    if (this.isReleased || !this.isOpen || text.length >= TEXT_MAX) return 0;
+    const { file, offset, length, believedMs } = part;
+    const sent = native!.pollSendFile(this.name, text, file, offset, length, believedMs);
+    if (sent >= text.length && sent < text.length + length) this.onSent = onSent;
+    return Math.max(0, sent);
   }
 
   /** A file is on its way. */

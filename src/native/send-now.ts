@@ -6,27 +6,25 @@ import { native } from './native.ts';
 
 /** Pieces of one system call, as in native/portico.c. */
 const PIECES_MAX = 16;
-const TEXT_MAX = 16 * 1024;
+export const TEXT_MAX = 16 * 1024;
 
 interface HandleOwner {
-  /** Null once the socket is destroyed, which is looked at each time: the number of a closed descriptor is
-   *  soon another client's. */
+  /** Null once the socket is destroyed. What is in it is asked each time: the number of a closed
+   *  descriptor is soon another client's. */
   readonly _handle: { readonly fd?: number } | null;
 }
 
 /** Of these bytes the kernel has taken so many; the rest, mostly nothing, is to be written in the usual way,
  *  which also finds and tells what is wrong with the socket. Of a plain TCP or Unix socket, with
- *  nothing on its way: a stream's queue and requests to libuv are a fifth of what a small answer costs.
- *  `descriptor` is the socket's as long as it is open; -1: to be asked for. */
-export function sendNow(
-  socket: Socket,
-  text: string,
-  bytes: Uint8Array | null,
-  descriptor = -1,
-): number {
+ *  nothing on its way: a stream's queue and requests to libuv are a fifth of what a small answer costs. */
+export function sendNow(socket: Socket, text: string, bytes: Uint8Array | null): number {
+  const fd = readyDescriptor(socket);
+  return fd < 0 ? 0 : sendTo(fd, text, bytes);
+}
+
+/** sendNow() to a descriptor that is open for certain, and that nothing is on its way to. */
+export function sendTo(fd: number, text: string, bytes: Uint8Array | null): number {
   if (native === null || text.length >= TEXT_MAX) return 0;
-  const fd = readyDescriptor(socket, descriptor);
-  if (fd < 0) return 0;
   let sent: number;
   if (bytes === null) sent = native.send(fd, text);
   else if (text === '') sent = native.send(fd, bytes);
@@ -37,23 +35,18 @@ export function sendNow(
 /** As sendNow(). */
 export function sendPiecesNow(socket: Socket, pieces: readonly Uint8Array[]): number {
   if (native === null || pieces.length > PIECES_MAX) return 0;
-  const fd = readyDescriptor(socket, -1);
+  const fd = readyDescriptor(socket);
   if (fd < 0) return 0;
   const sent = pieces.length === 1 ? native.send(fd, pieces[0]!) : native.send(fd, ...pieces);
   return sent < 0 ? 0 : sent;
 }
 
-/** Of the text, and of the open file behind it, the kernel has sent so many bytes by itself (sendfile(2)). 0 also where
- *  the file's are not in memory: to wait for the disk is for another thread. */
-export function sendFileNow(
-  socket: Socket,
-  text: string,
-  { file, offset, length, believedMs }: FilePart,
-  descriptor = -1,
-): number {
+/** As sendTo(), of the text and of the open file behind it, by sendfile(2). 0 also where the file's are not in
+ *  memory: to wait for the disk is for another thread. */
+export function sendFileTo(fd: number, text: string, part: FilePart): number {
   if (native === null || text.length >= TEXT_MAX) return 0;
-  const fd = readyDescriptor(socket, descriptor);
-  return fd < 0 ? 0 : native.sendFile(fd, text, file, offset, length, believedMs > 0);
+  const { file, offset, length, believedMs } = part;
+  return native.sendFile(fd, text, file, offset, length, believedMs);
 }
 
 /** Descriptor of a file in memory with these bytes, which are copied; -1 where there is no such thing. */
@@ -62,9 +55,7 @@ export function keepNow(bytes: Uint8Array): number {
 }
 
 /** -1: bytes are on their way already, or there is no connection (any more). */
-function readyDescriptor(socket: Socket, known: number): number {
+function readyDescriptor(socket: Socket): number {
   if (socket.writableLength > 0 || socket.connecting || !socket.writable) return -1;
-  const { _handle } = socket as unknown as HandleOwner;
-  if (_handle === null) return -1;
-  return known >= 0 ? known : (_handle.fd ?? -1);
+  return (socket as unknown as HandleOwner)._handle?.fd ?? -1;
 }

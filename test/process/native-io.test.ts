@@ -26,7 +26,16 @@ for (const [args, said] of [
     async (t) => {
       const cwd = directoryOf(t, { 'app.js': app });
       writeFileSync(join(cwd, 'large.bin'), large);
-      const flags = ['--workers', '1', '--log-level', 'debug', '--static', `/files=${cwd}`];
+      const flags = [
+        '--workers',
+        '1',
+        '--keep-alive',
+        '60',
+        '--log-level',
+        'debug',
+        '--static',
+        `/files=${cwd}`,
+      ];
       const portico = await startPortico(t, [...flags, ...args, 'app.js'], { cwd });
       await portico.logged(said);
       const get = async (path: string, init: RequestInit = {}) =>

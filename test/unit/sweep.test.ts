@@ -14,7 +14,7 @@ function sending() {
   const cuts: string[] = [];
   const connection = {
     ...{ phase: 'busy', watch: null, socket: {}, output: { unsent: 65_536 } },
-    ...{ messageOpen: false, clientEnded: false, exchange: { record } },
+    ...{ messageOpen: false, clientEnded: false, exchange: { record, countFile() {} } },
     cut: ({ code }: { code: string }) => cuts.push(code),
   };
   const look = (nowMs: number) => sweep(connection as unknown as Http1Connection, nowMs, options);

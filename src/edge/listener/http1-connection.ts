@@ -244,7 +244,7 @@ export class Http1Connection implements ParserEvents {
     this.output.flush();
     const { exchange } = this;
     if (exchange === null || !exchange.wantsDrain) return;
-    if (!this.socket.writableNeedDrain && !this.socket.destroyed) exchange.drained();
+    if (this.output.takesMore) exchange.drained();
   }
 
   /** A piece of the answer is in the output; false when that is enough for now. */
@@ -260,7 +260,7 @@ export class Http1Connection implements ParserEvents {
     const isGathered = this.taking && this.output.pending < RESPONSE_BUFFER_BYTES;
     if (!isGathered) this.output.flush();
     // A socket that failed closes in a moment, and then the client has left.
-    if (!this.socket.writableNeedDrain && !this.socket.destroyed) this.finish();
+    if (this.output.takesMore) this.finish();
   }
 
   onDrain(): void {

@@ -4,6 +4,8 @@
 //      └────────────┴───── fail(), client leaves ─────────────────────┘
 
 import type { Socket } from 'node:net';
+// The global of this name is a getter.
+import { performance } from 'node:perf_hooks';
 import type { Failure } from '../../errors/failure.ts';
 import { failure } from '../../errors/failure.ts';
 import type {
@@ -279,17 +281,19 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     return sent;
   }
 
-  sendFileOn(part: FilePart, onSent: (bytes: number) => void): boolean {
+  sendFileOn(part: FilePart, onSent: (bytes: number) => void): number {
     const { record, connection } = this;
-    const before = record.responseBytes;
-    if (this.over || this.ended || before + part.length > this.contentLength) return false;
-    const isTaken = connection.output.sendFileOn(part, (bytes) => {
-      record.responseBytes = before + bytes;
+    if (this.over || this.ended || record.responseBytes + part.length > this.contentLength)
+      return -1;
+    const sent = connection.output.sendFileOn(part, (bytes) => {
+      record.responseBytes = this.bytesBeforeFile + bytes;
       this.bytesBeforeFile = -1;
       onSent(bytes);
     });
-    if (isTaken) this.bytesBeforeFile = before;
-    return isTaken;
+    if (sent < 0) return -1;
+    record.responseBytes += sent;
+    if (sent < part.length) this.bytesBeforeFile = record.responseBytes;
+    return sent;
   }
 
   /** Of a file that the kernel sends nobody tells until it is over. */

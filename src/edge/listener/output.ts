@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import type { FilePart } from '../../http/exchange.ts';
 import type { PolledSocket } from '../../native/poller.ts';
-import { sendFileNow, sendNow } from '../../native/send-now.ts';
+import { sendNow } from '../../native/send-now.ts';
 import { RESPONSE_BUFFER_BYTES } from './bounds.ts';
 
 /** Up to here pieces are copied into one buffer: for a small answer that costs no more than a writev
@@ -27,8 +27,9 @@ export class Output {
    *  at a time (Node ends the process at a second): that of TLS. */
   private readonly keepsBytes: boolean;
   private readonly polled: PolledSocket | null;
-  /** As long as the socket is open; -1: not known. */
-  private readonly descriptor: number;
+  /** Something may be on its way through the socket's stream. Nearly all goes past it, and to ask it costs
+   *  more than to know. */
+  private usesStream: boolean;
   /** Of the one write that went past the stream's queue and is not done. */
   private directBytes = 0;
   private text = '';
@@ -41,7 +42,7 @@ export class Output {
     this.socket = socket;
     this.keepsBytes = keepsBytes;
     this.polled = polled;
-    this.descriptor = polled?.descriptor ?? -1;
+    this.usesStream = polled === null;
   }
 
   /** Latin-1: heads and framing. */
@@ -73,13 +74,30 @@ export class Output {
 
   /** Gives all to the socket in one write. */
   flush(): void {
-    const { pending, text, bytes, more, socket } = this;
+    const { pending, text, bytes, more } = this;
     if (pending === 0) return;
     this.drop();
+    const sent = more === null ? this.sendPast(text, bytes) : 0;
+    if (sent < pending) this.writeToStream(sent, { pending, text, bytes, more });
+  }
+
+  private sendPast(text: string, bytes: Uint8Array | null): number {
+    const { polled } = this;
+    if (polled !== null) return this.isIdle(polled) ? polled.send(text, bytes) : 0;
+    return this.isPlainAndIdle ? sendNow(this.socket, text, bytes) : 0;
+  }
+
+  /** Nothing is on its way through the stream, which is not ended, nor past it. */
+  private isIdle(polled: PolledSocket): boolean {
+    if (this.usesStream) this.usesStream = this.unsent > 0 || !this.socket.writable;
+    return !this.usesStream && !polled.isSending;
+  }
+
+  /** What the kernel did not take, which is all or nothing mostly. */
+  private writeToStream(sent: number, { pending, text, bytes, more }: Gathered): void {
+    const { socket } = this;
+    this.usesStream = true;
     if (socket.destroyed || socket.writableEnded) return;
-    const sent =
-      more === null && this.isPlainAndIdle ? sendNow(socket, text, bytes, this.descriptor) : 0;
-    if (sent === pending) return;
     if (sent > 0) this.writeRest(sent, text, bytes);
     else if (bytes === null) this.writeSmall(text, pending);
     else if (text === '' && more === null) socket.write(bytes);
@@ -92,6 +110,12 @@ export class Output {
       if (more !== null) for (const piece of more) writePiece(socket, piece);
       socket.uncork();
     }
+  }
+
+  /** All that was given was taken, and more will be: nobody need wait for a drain. */
+  get takesMore(): boolean {
+    if (this.polled !== null && !this.usesStream) return this.polled.isOpen;
+    return !this.socket.writableNeedDrain && !this.socket.destroyed;
   }
 
   /** What the kernel did not take at once, because it is full. */
@@ -148,9 +172,23 @@ export class Output {
   /** Behind all that waits: so many bytes of an open file, from `offset` on, are with the kernel. */
   sendFile(part: FilePart): number {
     if (this.bytes !== null) this.flush();
-    if (!this.isPlainAndIdle) return 0;
-    const { text } = this;
-    const sent = sendFileNow(this.socket, text, part, this.descriptor);
+    const { text, polled } = this;
+    if (polled === null || !this.isIdle(polled)) return 0;
+    return this.sentWithText(text, polled.sendFile(text, part));
+  }
+
+  /** sendFile() that goes on: PolledSocket.sendFileOn(). -1: it can't be. */
+  sendFileOn(part: FilePart, onSent: (bytes: number) => void): number {
+    if (this.bytes !== null) this.flush();
+    const { text, polled } = this;
+    if (polled === null || !this.isIdle(polled)) return -1;
+    const sent = polled.sendFileOn(text, part, onSent);
+    const ofPart = this.sentWithText(text, sent);
+    return ofPart > 0 || polled.isSending ? ofPart : -1;
+  }
+
+  /** How many of the bytes sent were behind the text. */
+  private sentWithText(text: string, sent: number): number {
     if (sent >= text.length) this.drop();
     else if (sent > 0) {
       this.text = text.slice(sent);
@@ -158,12 +196,6 @@ export class Output {
       this.canTakeBack = false;
     }
     return Math.max(0, sent - text.length);
-  }
-
-  /** What sendFile() has left of a part goes to the kernel as there is room; PolledSocket.sendOn(). */
-  sendFileOn(part: FilePart, onSent: (bytes: number) => void): boolean {
-    if (this.polled === null || this.pending > 0 || this.unsent > 0) return false;
-    return this.polled.sendOn(part, onSent);
   }
 
   /** Its descriptor may be closed. */
@@ -188,7 +220,7 @@ export class Output {
   /** Bytes that were written and that the kernel has not taken; of a file on its way, that there are some. */
   get unsent(): number {
     const ofFile = this.polled?.isSending === true ? 1 : 0;
-    return this.socket.writableLength + this.directBytes + ofFile;
+    return this.usesStream ? this.socket.writableLength + this.directBytes + ofFile : ofFile;
   }
 
   /** Forgets what waits. */
@@ -199,6 +231,13 @@ export class Output {
     this.bytes = null;
     this.more = null;
   }
+}
+
+interface Gathered {
+  readonly pending: number;
+  readonly text: string;
+  readonly bytes: Uint8Array | null;
+  readonly more: readonly (string | Uint8Array)[] | null;
 }
 
 function writePiece(socket: Socket, piece: string | Uint8Array): void {

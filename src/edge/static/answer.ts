@@ -93,7 +93,7 @@ function stream(
   loaded: Loaded,
   plan: StreamPlan,
 ): 'answered' | Promise<Answered> {
-  const fd = loaded.kept === null ? NO_FILE : loaded.kept.take();
+  const fd = loaded.kept === null ? NO_FILE : loaded.kept.take(exchange.record.startedMs);
   if (fd === NO_FILE && loaded.kept !== null) return openAndStream(exchange, loaded, plan);
   return streamFrom(exchange, loaded, plan, fd);
 }

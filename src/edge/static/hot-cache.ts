@@ -8,10 +8,10 @@ import type { Described, Representation } from './representation.ts';
 export interface Loaded {
   readonly representation: Representation;
   readonly content: Buffer | null;
-  /** The same content where the kernel has it at hand; null: too small for that. */
-  readonly copy: KernelCopy | null;
   /** Parts of a large content, by their number; null: they are read for each request. */
   readonly blocks: BlockStore | null;
+  /** The same content where the kernel has it at hand; null: too small for that. */
+  readonly copy: KernelCopy | null;
   /** Where a content that is too large is read from; null: it is not, or inside the executable. */
   readonly kept: KeptFile | null;
 }

@@ -25,6 +25,8 @@ interface MountState {
   /** dev:ino of it: it may be renamed away with another put in its place. */
   identity: string;
   checkedMs: number;
+  /** A look under way, as all who come meanwhile want it. */
+  looking: Promise<string> | null;
 }
 
 interface Load {
@@ -64,6 +66,7 @@ export class HotFiles {
       root: '',
       identity: '',
       checkedMs: Number.NEGATIVE_INFINITY,
+      looking: null,
     }));
     this.states = new Map(this.byIndex.map((state) => [state.mount, state]));
     this.watches = new Watches({
@@ -80,11 +83,12 @@ export class HotFiles {
   current(path: string, nowMs: number): HotFile | null {
     const file = this.cache.find(path);
     if (file === undefined) return null;
-    if (nowMs - this.byIndex[file.mount]!.checkedMs >= BELIEVED_MS) return null;
+    const state = this.byIndex[file.mount]!;
+    // Whoever comes while another looks is served as before.
+    if (nowMs - state.checkedMs >= BELIEVED_MS && state.looking === null) return null;
     file.wasUsed = true;
     if (nowMs - file.checkedMs < BELIEVED_MS) return file;
     if (file.isWatched && !this.mayLook(nowMs)) return file;
-    // Whoever comes while this one looks is served as before.
     file.checkedMs = nowMs;
     return null;
   }
@@ -159,8 +163,8 @@ export class HotFiles {
       if (representation.file.inside === undefined) bytes += content?.length ?? 0;
       const blocks = content === null ? this.blocksOf(representation, () => hot) : null;
       const copy = this.copyOf(content, () => hot);
-      const isKept = content === null && representation.file.inside === undefined;
-      const kept = isKept ? new KeptFile(representation.file) : null;
+      const isLarge = content === null && representation.file.inside === undefined;
+      const kept = isLarge ? new KeptFile(representation.file) : null;
       all.push({ representation, content, copy, blocks, kept });
     }
     const [plain, ...coded] = all as [Loaded, ...Loaded[]];
@@ -212,6 +216,14 @@ export class HotFiles {
       state.root = mount.dir;
       return mount.dir;
     }
+    state.looking ??= this.lookAt(state, nowMs).finally(() => {
+      state.looking = null;
+    });
+    return state.looking;
+  }
+
+  private async lookAt(state: MountState, nowMs: number): Promise<string> {
+    const { mount } = state;
     let root = '';
     let identity = '';
     try {

@@ -8,10 +8,9 @@ import type { LocatedFile } from './representation.ts';
 
 /** When nobody has asked for it for so long: a file that was removed takes up the disk as long as it is open. */
 const UNUSED_MS = 10_000;
-/** How long all of it is believed to be in the kernel's memory after it was: a look takes a system call for each
- *  256 KB, together a tenth of what it takes to send them. */
+/** How long it is believed to be what it was, and all of it in the kernel's memory: that is a system call, and one
+ *  for each 256 KB, together a tenth of what it takes to send them. */
 const BELIEVED_MS = 1_000;
-
 export class KeptFile {
   private readonly file: LocatedFile;
   /** -1: none is kept. */
@@ -19,6 +18,8 @@ export class KeptFile {
   private users = 0;
   private isOver = false;
   private timer: NodeJS.Timeout | null = null;
+  private usedAtMs = 0;
+  private asItWasUntilMs = 0;
   private inMemoryUntilMs = 0;
 
   constructor(file: LocatedFile) {
@@ -26,13 +27,17 @@ export class KeptFile {
   }
 
   /** To be given back. -1: it is not open, or not what it was. */
-  take(): number {
+  take(nowMs: number): number {
     if (this.fd === -1) return -1;
-    if (!this.isAsItWas()) {
-      this.close();
-      return -1;
+    if (nowMs >= this.asItWasUntilMs) {
+      if (!this.isAsItWas()) {
+        this.close();
+        return -1;
+      }
+      this.asItWasUntilMs = nowMs + BELIEVED_MS;
     }
     this.users++;
+    this.usedAtMs = nowMs;
     return this.fd;
   }
 
@@ -42,6 +47,7 @@ export class KeptFile {
     if (fd === null || this.fd !== -1 || this.isOver || !mayKeepDescriptor()) return fd;
     this.fd = fd;
     this.users++;
+    this.usedAtMs = performance.now();
     return fd;
   }
 
@@ -61,10 +67,8 @@ export class KeptFile {
       return;
     }
     this.users--;
-    if (this.users > 0) return;
-    if (this.isOver) this.closeNow();
-    else if (this.timer !== null) this.timer.refresh();
-    else this.timer = setTimeout(() => this.onUnused(), UNUSED_MS).unref();
+    if (this.users === 0 && this.isOver) this.closeNow();
+    else this.timer ??= this.watch(UNUSED_MS);
   }
 
   /** No more is kept; whoever uses it goes on. */
@@ -73,9 +77,13 @@ export class KeptFile {
     if (this.users === 0) this.closeNow();
   }
 
-  private onUnused(): void {
-    this.timer = null;
-    if (this.users === 0) this.closeNow();
+  private watch(ms: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      const leftMs = this.usedAtMs + UNUSED_MS - performance.now();
+      this.timer = null;
+      if (this.users > 0 || leftMs > 0) this.timer = this.watch(Math.max(leftMs, 1000));
+      else this.closeNow();
+    }, ms).unref();
   }
 
   private closeNow(): void {

@@ -4,7 +4,7 @@
 import { builtApp } from '../../config/built-app.ts';
 import type { StaticMount } from '../../config/config.ts';
 import { failure } from '../../errors/failure.ts';
-import { type Asked, askedOf } from '../../http/conditions.ts';
+import { type Asked, askedBy } from '../../http/conditions.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { respondWithError } from '../error-pages/error-answer.ts';
@@ -70,13 +70,13 @@ export class StaticLane {
   /** Takes the exchange, or says at once that it is the app's (false). What turns out to be the
    *  app's only after a look at the disk is given to `next`. */
   serve(exchange: Exchange, next: () => void): boolean {
-    const { method, target, fields } = exchange.request;
+    const { method, target } = exchange.request;
     const path = pathOf(target);
     const isRead = method === 'GET' || method === 'HEAD';
     const file = this.hot.current(path, exchange.record.startedMs);
     if (file !== null && isRead) {
       exchange.record.upstream = 'static';
-      const asked = askedOf(fields);
+      const asked = askedBy(exchange.request);
       const answered = answerHot(exchange, file, asked, this.parts.errorPages);
       if (answered !== 'answered')
         void this.orAgain(answered, exchange, { named: this.match(target)!, path, next });
@@ -177,7 +177,7 @@ export class StaticLane {
 
   private async serveFile(exchange: Exchange, wanted: Wanted): Promise<Answered> {
     const { mount, segments, located, path } = wanted;
-    const asked = askedOf(exchange.request.fields);
+    const asked = askedBy(exchange.request);
     const key = this.hot.keyOf(mount, segments);
     const described = await describe(mount, segments, located);
     let file = this.hot.confirmed(key, described);

@@ -16,8 +16,6 @@ const READ_BYTES = 256 * 1024;
 const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Below this the memory is not used again: the end of the answer may still be on its way. */
 const REUSE_BYTES_MIN = 64 * 1024;
-/** What one client takes at once before others have their turn, as nginx's sendfile_max_chunk. */
-const SENDFILE_BYTES_MAX = 2 * 1024 * 1024;
 /** Buffers kept for the next file: as many as two large downloads use. */
 const SPARE_MAX = 8;
 
@@ -63,9 +61,10 @@ class FileStream implements ExchangeHandler {
   /** What comes next the kernel has not in memory: it is read. */
   private mustRead = false;
   /** The kernel need not look for it: others have just been sent all of it. */
-  private readonly believedMs: number;
+  private believedMs: number;
   private readonly startedMs: number;
-  private wasRead = false;
+  /** All of it so far was in memory. */
+  private wasLookedFor: boolean;
   private isReading = false;
   private isBlocked = false;
   private isOver = false;
@@ -77,6 +76,7 @@ class FileStream implements ExchangeHandler {
     this.at = startOf(pieces[0]);
     this.startedMs = exchange.record.startedMs;
     this.believedMs = open.kept === null ? 0 : open.kept.inMemoryFor(this.startedMs);
+    this.wasLookedFor = this.believedMs === 0;
   }
 
   start(): void {
@@ -114,7 +114,7 @@ class FileStream implements ExchangeHandler {
   private noteInMemory(): void {
     const { kept, file } = this.open;
     const [whole] = this.pieces;
-    if (kept === null || this.believedMs > 0 || this.wasRead || typeof whole !== 'object') return;
+    if (kept === null || !this.wasLookedFor || typeof whole !== 'object') return;
     if (whole.end - whole.start + 1 === file.stats.size) kept.wasInMemory(this.startedMs);
   }
 
@@ -158,11 +158,10 @@ class FileStream implements ExchangeHandler {
   /** True: all of it was sent, or is on its way. */
   private sendFile(file: number, end: number): boolean {
     const { exchange, believedMs } = this;
-    const length = Math.min(SENDFILE_BYTES_MAX, end - this.at + 1);
-    this.at += exchange.sendFile!({ file, offset: this.at, length, believedMs });
-    if (this.at > end) return true;
-    const rest = { file, offset: this.at, length: end - this.at + 1, believedMs };
-    return exchange.sendFileOn!(rest, this.onSent);
+    const part = { file, offset: this.at, length: end - this.at + 1, believedMs };
+    const sent = exchange.sendFileOn!(part, this.onSent);
+    if (sent > 0) this.at += sent;
+    return sent >= 0;
   }
 
   private readonly onSent = (bytes: number): void => {
@@ -194,8 +193,7 @@ class FileStream implements ExchangeHandler {
     const start = index * BLOCK_BYTES;
     const bytes = Math.min(BLOCK_BYTES, file.stats.size - start);
     const block = Buffer.allocUnsafeSlow(bytes);
-    this.isReading = true;
-    this.wasRead = true;
+    this.beginRead();
     read(fd, block, 0, bytes, start, (error, bytesRead) => {
       this.isReading = false;
       if (this.isOver) this.release();
@@ -229,8 +227,7 @@ class FileStream implements ExchangeHandler {
   private read(bytes: number): void {
     const buffer = this.bufferFor(bytes);
     const { fd } = this.open;
-    this.isReading = true;
-    this.wasRead = true;
+    this.beginRead();
     read(fd, buffer, 0, bytes, this.at, (error, bytesRead) => {
       this.isReading = false;
       if (this.isOver) {
@@ -254,6 +251,12 @@ class FileStream implements ExchangeHandler {
     this.isBlocked = !this.exchange.write(chunk);
     // Also where it is blocked: the next part is read while the client takes this one.
     this.next();
+  }
+
+  private beginRead(): void {
+    this.isReading = true;
+    this.believedMs = 0;
+    this.wasLookedFor = false;
   }
 
   private release(): void {
