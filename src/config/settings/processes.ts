@@ -114,8 +114,8 @@ export const processSettings: readonly Setting[] = [
     group: 'Processes',
     kind: boolean,
     default: true,
-    help: 'Write and send files past Node’s streams',
-    doc: 'On Linux, where Portico was built with a C compiler at hand: answers go to the kernel by one system call, and large files without a copy (`sendfile`). A request costs a tenth to a fifth less CPU time. Elsewhere, over TLS and for what does not leave at once, Node’s streams do it.',
+    help: 'Read, write and send files past Node’s streams',
+    doc: 'On Linux, where Portico was built with a C compiler at hand: all requests that have come are read in one go, answers go to the kernel by one system call, and files without a copy (`sendfile`). A request costs a tenth to a quarter less CPU time. Elsewhere, over TLS and for what does not leave at once, Node’s streams do it.',
     known: 'Gunicorn `sendfile`, nginx `sendfile`',
   }),
   setting('maxRequests', {

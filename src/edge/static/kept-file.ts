@@ -8,9 +8,10 @@ import type { LocatedFile } from './representation.ts';
 
 /** When nobody has asked for it for so long: a file that was removed takes up the disk as long as it is open. */
 const UNUSED_MS = 10_000;
-/** How long it is believed to be what it was, and all of it in the kernel's memory: that is a system call, and one
- *  for each 256 KB, together a tenth of what it takes to send them. */
+/** How long all of it is believed to be in the kernel's memory after it was: to look takes a system call for each
+ *  256 KB, together a tenth of what it takes to send them. */
 const BELIEVED_MS = 1_000;
+
 export class KeptFile {
   private readonly file: LocatedFile;
   /** -1: none is kept. */
@@ -19,7 +20,6 @@ export class KeptFile {
   private isOver = false;
   private timer: NodeJS.Timeout | null = null;
   private usedAtMs = 0;
-  private asItWasUntilMs = 0;
   private inMemoryUntilMs = 0;
 
   constructor(file: LocatedFile) {
@@ -29,12 +29,9 @@ export class KeptFile {
   /** To be given back. -1: it is not open, or not what it was. */
   take(nowMs: number): number {
     if (this.fd === -1) return -1;
-    if (nowMs >= this.asItWasUntilMs) {
-      if (!this.isAsItWas()) {
-        this.close();
-        return -1;
-      }
-      this.asItWasUntilMs = nowMs + BELIEVED_MS;
+    if (!this.isAsItWas()) {
+      this.close();
+      return -1;
     }
     this.users++;
     this.usedAtMs = nowMs;
