@@ -35,11 +35,12 @@ enum { NAMES_MAX = 1 << 24 };
 // What JavaScript is told of a socket.
 enum { CAN_BE_READ = 1, READ_TO_THE_END = 2, FILE_IS_OVER = 4, IS_GONE = 8 };
 
-static const uint32_t interest = EPOLLIN | EPOLLRDHUP | EPOLLET;
+static const uint32_t interest = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 // A socket that is looked after, and what it is sent of which file: none where `file` is -1.
 struct watched {
   int socket, file;
+  bool is_unix;
   off_t start, at, end;
   // Until then, of the loop's time in ms, the file is believed to be in memory.
   uint64_t believed_until;
@@ -99,9 +100,10 @@ static int32_t tell_of(const struct epoll_event *event) {
   struct watched *watched = find(name);
   if (watched == NULL) return 0;
   int32_t what = 0;
-  const uint32_t end = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-  if (event->events & (EPOLLIN | end)) what |= CAN_BE_READ;
-  if (event->events & end) what |= READ_TO_THE_END;
+  // A read stops short of an end, of urgent data, and on a Unix socket behind descriptors that came along.
+  const uint32_t stop = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+  if (event->events & (EPOLLIN | stop)) what |= CAN_BE_READ;
+  if (event->events & stop || (what != 0 && watched->is_unix)) what |= READ_TO_THE_END;
   if (watched->file == -1) return what;
   // Told once: whoever asks the socket first takes its error away from all others.
   if (event->events & (EPOLLHUP | EPOLLERR)) what |= IS_GONE;
@@ -191,6 +193,16 @@ static struct watched *take_watched(napi_env env, napi_callback_info info, int32
   return find(*name);
 }
 
+// The socket of a call, and whether its descriptor is still its own.
+static struct watched *take_watched_open(napi_env env, napi_callback_info info, int32_t *name, bool *is_open) {
+  napi_value args[2];
+  size_t count = 2;
+  if (poller.env != env || napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok || count < 2 ||
+      napi_get_value_int32(env, args[0], name) != napi_ok || napi_get_value_bool(env, args[1], is_open) != napi_ok)
+    return NULL;
+  return find(*name);
+}
+
 static bool make_room(int32_t wanted) {
   if (wanted <= poller.names) return true;
   size_t names = (size_t)wanted * 2;
@@ -214,21 +226,18 @@ napi_value poll_add(napi_env env, napi_callback_info info) {
   if (find(name) != NULL) return number(env, -EEXIST);
   int error = control(EPOLL_CTL_ADD, name, socket, interest);
   if (error != 0) return number(env, error);
-  poller.watched[name] = (struct watched){.socket = socket, .file = -1};
+  int domain = 0;
+  getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof domain});
+  poller.watched[name] = (struct watched){.socket = socket, .file = -1, .is_unix = domain == AF_UNIX};
   if (poller.in_use++ == 0) uv_ref(poller.poll);
   return number(env, 0);
 }
 
 // pollRemove(name, isOpen): looks after it no more. Of one that is closed the kernel knows, and its descriptor may be another's.
 napi_value poll_remove(napi_env env, napi_callback_info info) {
-  napi_value args[2];
-  size_t count = 2;
   int32_t name;
   bool is_open;
-  if (poller.env != env || napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok || count < 2 ||
-      napi_get_value_int32(env, args[0], &name) != napi_ok || napi_get_value_bool(env, args[1], &is_open) != napi_ok)
-    return number(env, -EINVAL);
-  struct watched *watched = find(name);
+  struct watched *watched = take_watched_open(env, info, &name, &is_open);
   if (watched == NULL) return number(env, -ENOENT);
   if (is_open) control(EPOLL_CTL_DEL, name, watched->socket, 0);
   watched->socket = -1;
@@ -273,12 +282,14 @@ napi_value poll_send_file(napi_env env, napi_callback_info info) {
   return number(env, (int64_t)call.head.iov_len + (watched->at - call.start));
 }
 
-// pollSent(name): how many bytes of the file were sent since. Now and then: should nobody have told of room, it is asked for.
+// pollSent(name, isOpen): how many bytes of the file were sent since. Of an open socket that is asked now and then: should nobody have
+// told of room, it is asked for. The descriptor of one that is closed may be another's.
 napi_value poll_sent(napi_env env, napi_callback_info info) {
   int32_t name;
-  struct watched *watched = take_watched(env, info, &name);
+  bool is_open;
+  struct watched *watched = take_watched_open(env, info, &name, &is_open);
   if (watched == NULL || watched->file == -1) return number(env, 0);
-  control(EPOLL_CTL_MOD, name, watched->socket, interest | EPOLLOUT);
+  if (is_open) control(EPOLL_CTL_MOD, name, watched->socket, interest | EPOLLOUT);
   return number(env, watched->at - watched->start);
 }
 

@@ -32,7 +32,7 @@ interface Native {
   /** As sendFile(), and goes on with the file where all of the text was sent. */
   pollSendFile(...call: FileCall): number;
   /** How many bytes of the file were sent. */
-  pollSent(name: number): number;
+  pollSent(name: number, isOpen: boolean): number;
   pollStopSending(name: number): number;
   /** A child that has ended is no zombie any more. 0: it lives. */
   waitFor(pid: number): number;

@@ -109,8 +109,9 @@ export class PolledSocket {
   private isPaused = false;
   /** There may be more to read. */
   private canBeRead = false;
-  /** The client's end or a reset is behind what can be read: that is not told again. */
-  private endIsNear = false;
+  /** More is behind what a read brings: an end, urgent data. That is not told again. */
+  private goesOn = false;
+  private hasEnded = false;
   private isInAgain = false;
   private isReleased = false;
   private onSent: ((bytes: number) => void) | null = null;
@@ -160,9 +161,10 @@ export class PolledSocket {
   }
 
   onTold(what: number): void {
-    if ((what & CAN_BE_READ) !== 0) {
+    // An end is told again with each event that follows.
+    if ((what & CAN_BE_READ) !== 0 && !this.hasEnded) {
       this.canBeRead = true;
-      if ((what & READ_TO_THE_END) !== 0) this.endIsNear = true;
+      if ((what & READ_TO_THE_END) !== 0) this.goesOn = true;
       if (!this.isPaused) this.read();
     }
     // Whatever is wrong, 'close' follows and says all there is to say.
@@ -191,7 +193,7 @@ export class PolledSocket {
         return;
       }
       // Less than there is room for: of more that comes there will be another event.
-      if (got < READ_BYTES && !this.endIsNear) this.canBeRead = false;
+      if (got < READ_BYTES && !this.goesOn) this.canBeRead = false;
       this.reader!.onBytes(readSoFar(got), true);
       if (!this.canBeRead || this.isPaused) return;
     }
@@ -201,10 +203,12 @@ export class PolledSocket {
   private onNothing(got: number): void {
     this.canBeRead = false;
     if (got === EAGAIN) return;
-    this.endIsNear = false;
     // A reset, mostly.
     if (got < 0) this.socket.destroy();
-    else this.reader!.onClientEnd();
+    else {
+      this.hasEnded = true;
+      this.reader!.onClientEnd();
+    }
   }
 
   // ── a file ──
@@ -227,7 +231,7 @@ export class PolledSocket {
 
   /** Bytes of it that have gone so far. */
   get sentBytes(): number {
-    return this.onSent === null ? 0 : native!.pollSent(this.name);
+    return this.onSent === null ? 0 : native!.pollSent(this.name, this.isOpen);
   }
 
   /** Nobody hears of the file any more, and its descriptor may be closed. */

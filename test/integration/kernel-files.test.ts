@@ -1,8 +1,9 @@
 // Files that the kernel sends on by itself: whole and in order at readers of any kind, counted, limited in time, and given back.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   closeSync,
   fsyncSync,
@@ -22,6 +23,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { staticMount } from '../../src/config/static-mounts.ts';
+import { Http1Connection } from '../../src/edge/listener/http1-connection.ts';
 import type { LocatedFile } from '../../src/edge/static/representation.ts';
 import { streamFile } from '../../src/edge/static/stream.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
@@ -193,6 +195,57 @@ for (const how of ['leave', 'reset'] as const)
     await until('the descriptor closed', () => descriptorsTo(path) === 0);
     await until('no connection', () => edge.listener.connections === 0);
   });
+
+test('who connects in the turn in which another goes in the midst of a file is served', async (t) => {
+  const edge = await serve(t, madeFile(t, Buffer.alloc(SIZE, 'x')));
+  for (let times = 0; times < 20; times++) {
+    const first = edge.connect().send(request);
+    edge.answer(await edge.next(), whole);
+    await first.take('xxxx');
+    first.reset();
+    // It gets the number of the descriptor that is closed in the same turn.
+    const second = edge.connect().send(request);
+    edge.answer(await edge.next(), [{ start: 0, end: 9 }]);
+    assert.equal((await second.response()).body, 'x'.repeat(10));
+    second.leave();
+  }
+  await until('no connection', () => edge.listener.connections === 0);
+});
+
+test('the end of a client that takes a file is told once', compiled, async (t) => {
+  const edge = await serve(t, madeFile(t, Buffer.alloc(SIZE, 'x')));
+  const client = dial({ port: edge.port, host: '127.0.0.1', allowHalfOpen: true });
+  t.after(() => client.destroy());
+  const told = t.mock.method(Http1Connection.prototype, 'onClientEnd');
+  client.end(request);
+  edge.answer(await edge.next(), whole);
+  assert.ok((await readSlowly(client, randomFrom(seed))).length > SIZE);
+  assert.equal(told.mock.callCount(), 1);
+});
+
+test(
+  'urgent data, and descriptors that come along, do not hold up what follows',
+  needs('python3'),
+  async (t) => {
+    const edge = await startEdge(t);
+    const script = `import socket,sys,array
+head=b'GET /a HTTP/1.1\\r\\nHost: test\\r\\n'
+def all(s):
+  s.settimeout(10)
+  got=b''
+  while b'GET /a' not in got: got+=s.recv(4096) or exit(1)
+tcp=socket.create_connection(('127.0.0.1',int(sys.argv[1])))
+tcp.setsockopt(socket.IPPROTO_TCP,socket.TCP_NODELAY,1)
+tcp.send(head); tcp.send(b'!',socket.MSG_OOB); tcp.send(b'X: y\\r\\n\\r\\n'); all(tcp)
+unix=socket.socket(socket.AF_UNIX); unix.connect(sys.argv[2])
+unix.sendmsg([head],[(socket.SOL_SOCKET,socket.SCM_RIGHTS,array.array('i',[0]))]); unix.send(b'X: y\\r\\n\\r\\n'); all(unix)`;
+    const python = spawn('python3', ['-c', script, `${edge.port}`, edge.path], {
+      stdio: 'inherit',
+    });
+    const [code] = await once(python, 'exit');
+    assert.equal(code, 0);
+  },
+);
 
 test('a client that has said its last word gets all of a file for longer than a quiet one is waited for', async (t) => {
   const edge = await serve(t, madeFile(t, Buffer.alloc(SIZE, 'x')));

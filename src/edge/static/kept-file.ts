@@ -13,6 +13,8 @@ const UNUSED_MS = 10_000;
 const BELIEVED_MS = 1_000;
 
 export class KeptFile {
+  /** Until then nobody need look whether all of it is in the kernel's memory. */
+  inMemoryUntilMs = 0;
   private readonly file: LocatedFile;
   /** -1: none is kept. */
   private fd = -1;
@@ -20,7 +22,6 @@ export class KeptFile {
   private isOver = false;
   private timer: NodeJS.Timeout | null = null;
   private usedAtMs = 0;
-  private inMemoryUntilMs = 0;
 
   constructor(file: LocatedFile) {
     this.file = file;
@@ -51,11 +52,6 @@ export class KeptFile {
   /** Of all of it, at that time. */
   wasInMemory(nowMs: number): void {
     this.inMemoryUntilMs = nowMs + BELIEVED_MS;
-  }
-
-  /** How long nobody need look, in whole ms. */
-  inMemoryFor(nowMs: number): number {
-    return Math.max(0, Math.floor(this.inMemoryUntilMs - nowMs));
   }
 
   giveBack(fd: number): void {

@@ -61,7 +61,7 @@ class FileStream implements ExchangeHandler {
   /** What comes next the kernel has not in memory: it is read. */
   private mustRead = false;
   /** The kernel need not look for it: others have just been sent all of it. */
-  private believedMs: number;
+  private believedUntilMs: number;
   private readonly startedMs: number;
   /** All of it so far was in memory. */
   private wasLookedFor: boolean;
@@ -75,8 +75,8 @@ class FileStream implements ExchangeHandler {
     this.pieces = pieces;
     this.at = startOf(pieces[0]);
     this.startedMs = exchange.record.startedMs;
-    this.believedMs = open.kept === null ? 0 : open.kept.inMemoryFor(this.startedMs);
-    this.wasLookedFor = this.believedMs === 0;
+    this.believedUntilMs = open.kept?.inMemoryUntilMs ?? 0;
+    this.wasLookedFor = this.believedUntilMs <= this.startedMs;
   }
 
   start(): void {
@@ -157,7 +157,8 @@ class FileStream implements ExchangeHandler {
 
   /** True: all of it was sent, or is on its way. */
   private sendFile(file: number, end: number): boolean {
-    const { exchange, believedMs } = this;
+    const { exchange } = this;
+    const believedMs = Math.max(0, Math.floor(this.believedUntilMs - performance.now()));
     const part = { file, offset: this.at, length: end - this.at + 1, believedMs };
     const sent = exchange.sendFileOn!(part, this.onSent);
     if (sent > 0) this.at += sent;
@@ -255,7 +256,7 @@ class FileStream implements ExchangeHandler {
 
   private beginRead(): void {
     this.isReading = true;
-    this.believedMs = 0;
+    this.believedUntilMs = 0;
     this.wasLookedFor = false;
   }
 
