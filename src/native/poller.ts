@@ -7,7 +7,7 @@ import { native } from './native.ts';
 import { sendFileTo, sendTo, TEXT_MAX } from './send-now.ts';
 
 /** What libuv reads at most at a time. */
-export const READ_BYTES = 64 * 1024;
+const READ_BYTES = 64 * 1024;
 /** Reads of one socket before others have their turn: of one that brings more than can be dealt with. */
 const READS_MAX = 16;
 /** As in native/poll.c. */

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { FilePart } from '../http/exchange.ts';
 import { native } from './native.ts';
 
-/** Pieces of one system call, as in native/portico.c. */
+/** Pieces of one system call, as in native/send.c. */
 const PIECES_MAX = 16;
 export const TEXT_MAX = 16 * 1024;
 

@@ -17,7 +17,6 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import type { Socket } from 'node:net';
 import { connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +31,7 @@ import { native } from '../../src/native/native.ts';
 import { startEdge } from '../helpers/edge-listener.ts';
 import { needs } from '../helpers/need.ts';
 import { type Random, randomFrom, seed } from '../helpers/random.ts';
+import { readSlowly } from '../helpers/read-slowly.ts';
 import { runEdge } from '../helpers/running-edge.ts';
 import { until } from '../helpers/until.ts';
 
@@ -88,21 +88,6 @@ function descriptorsTo(path: string): number {
       return false;
     }
   }).length;
-}
-
-/** Reads with pauses; resolves with all when the connection has ended. */
-function readSlowly(socket: Socket, random: Random): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    if (random(6) > 0) return;
-    socket.pause();
-    setTimeout(() => socket.resume(), random(4));
-  });
-  return new Promise((resolve, reject) => {
-    socket.on('error', reject);
-    socket.on('end', () => resolve(Buffer.concat(chunks)));
-  });
 }
 
 for (const kind of ['tcp', 'unix'] as const)

@@ -27,6 +27,7 @@ import { Outbox } from '../../src/link/outbox.ts';
 import { native, useNative } from '../../src/native/native.ts';
 import { keepNow, sendFileTo, sendNow, sendPiecesNow } from '../../src/native/send-now.ts';
 import { type Random, randomFrom, seed } from '../helpers/random.ts';
+import { readSlowly } from '../helpers/read-slowly.ts';
 import { until } from '../helpers/until.ts';
 
 const canCompile = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;
@@ -64,18 +65,6 @@ function bytesOf(random: Random, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   for (let at = 0; at < length; at += 4) bytes.writeUInt8(random(256), at);
   return bytes;
-}
-
-/** Takes all that comes, with pauses, and says what it was when the end has come. */
-function readSlowly(far: Socket, random: Random): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  far.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    if (random(3) > 0) return;
-    far.pause();
-    setTimeout(() => far.resume(), random(3));
-  });
-  return once(far, 'end').then(() => Buffer.concat(chunks));
 }
 
 const partOf = (file: number, offset: number, length: number) => ({

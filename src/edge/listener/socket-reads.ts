@@ -19,7 +19,7 @@ export function takeSocket(accepted: Socket, make: MakeConnection): Http1Connect
 }
 
 /** Null: it can't be. */
-export function servePolled(socket: Socket, make: MakeConnection): Http1Connection | null {
+function servePolled(socket: Socket, make: MakeConnection): Http1Connection | null {
   const polled = pollSocket(socket);
   if (polled === null) return null;
   const connection = make(socket, polled);

@@ -1,9 +1,8 @@
 // The descriptor of a large hot file, kept open from one request to the next (nginx's open_file_cache): to open a file
 // and to look where it is costs a tenth of what it takes to send 10 MB.
 
-import { fstatSync } from 'node:fs';
 import { keptDescriptorClosed, mayKeepDescriptor } from './descriptors.ts';
-import { closeFile, isUnchanged, openChecked } from './open-checked.ts';
+import { closeFile, isStillUnchanged, openChecked } from './open-checked.ts';
 import type { LocatedFile } from './representation.ts';
 
 /** When nobody has asked for it for so long: a file that was removed takes up the disk as long as it is open. */
@@ -30,7 +29,7 @@ export class KeptFile {
   /** To be given back. -1: it is not open, or not what it was. */
   take(nowMs: number): number {
     if (this.fd === -1) return -1;
-    if (!this.isAsItWas()) {
+    if (!isStillUnchanged(this.fd, this.file)) {
       this.close();
       return -1;
     }
@@ -86,14 +85,5 @@ export class KeptFile {
     closeFile(this.fd);
     this.fd = -1;
     keptDescriptorClosed();
-  }
-
-  /** A file that is written to in place stays the same file. */
-  private isAsItWas(): boolean {
-    try {
-      return isUnchanged(fstatSync(this.fd), this.file);
-    } catch {
-      return false;
-    }
   }
 }

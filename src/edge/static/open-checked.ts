@@ -76,8 +76,18 @@ export async function readChecked(file: LocatedFile): Promise<Buffer | null> {
 }
 
 /** Whether what is open is still what was located. */
-export function isUnchanged(stats: Stats, file: LocatedFile): boolean {
+function isUnchanged(stats: Stats, file: LocatedFile): boolean {
   return stats.isFile() && sameStats(stats, file.stats);
+}
+
+/** isUnchanged() of a descriptor: a file that is written to in place stays the same file. */
+export function isStillUnchanged(fd: number, file: LocatedFile): boolean {
+  try {
+    return isUnchanged(fstatSync(fd), file);
+  } catch {
+    // A network file system that has lost the file.
+    return false;
+  }
 }
 
 /** In place of a descriptor where none is needed. */

@@ -1,12 +1,12 @@
 // Sends parts of an open file in large reads, no faster than the client takes them.
 
-import { fstatSync, read } from 'node:fs';
+import { read } from 'node:fs';
 import { failure } from '../../errors/failure.ts';
 import type { Exchange, ExchangeHandler } from '../../http/exchange.ts';
 import type { ByteRange } from '../../http/ranges.ts';
 import { BLOCK_BYTES, type BlockStore } from './hot-cache.ts';
 import type { KeptFile } from './kept-file.ts';
-import { closeFile, isUnchanged, NO_FILE } from './open-checked.ts';
+import { closeFile, isStillUnchanged, NO_FILE } from './open-checked.ts';
 import type { LocatedFile } from './representation.ts';
 
 /** A read in libuv's threads costs some 20 µs whatever its size; larger ones fall out of the second
@@ -201,23 +201,13 @@ class FileStream implements ExchangeHandler {
       else if (error !== null || bytesRead < bytes) this.onShort(error);
       else {
         // Of a file that was written to in place the parts need not fit each other.
-        if (this.isStillTheSame()) blocks.put(index, block);
+        if (isStillUnchanged(fd, file)) blocks.put(index, block);
         const chunk = block.subarray(this.at - start, end - start + 1);
         this.at += chunk.length;
         if (this.isBlocked) this.ready = chunk;
         else this.send(chunk);
       }
     });
-  }
-
-  private isStillTheSame(): boolean {
-    const { fd, file } = this.open;
-    try {
-      return isUnchanged(fstatSync(fd), file);
-    } catch {
-      // A network file system that has lost the file; here nobody else would catch it.
-      return false;
-    }
   }
 
   private onShort(error: NodeJS.ErrnoException | null): void {
