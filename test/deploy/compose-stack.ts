@@ -78,13 +78,20 @@ async function up(container: Container): Promise<void> {
     .map((word) => word.replaceAll('127.0.0.1', container.address));
   const end = performance.now() + 60_000;
   const env = environments.get(container.name) ?? process.env;
-  while (spawnSync(...programOf(check), { stdio: 'ignore', env }).status !== 0) {
+  // Not spawnSync: with the event loop blocked, nobody sees that the server has closed an idle connection by then,
+  // and the next request would go out on it.
+  while ((await exitCode(...programOf(check), env)) !== 0) {
     if (performance.now() > end)
       throw new Error(`${container.name} is not healthy: ${check.join(' ')}`);
     await wait(200);
   }
   if (container.service === 'db') createDatabase(container, service);
   say({ healthy: container.name });
+}
+
+function exitCode(file: string, args: string[], env: NodeJS.ProcessEnv): Promise<unknown> {
+  const child = spawn(file, args, { stdio: 'ignore', env });
+  return new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
 }
 
 /** The image has `portico` where we have a build of it. */
