@@ -39,8 +39,8 @@ static const struct {
   napi_callback callback;
 } functions[] = {
     {"send", send_pieces},
-    {"sendFile", send_file},
-    {"keep", keep},
+    {"pages", pages},
+    {"lend", lend},
     {"pollStart", poll_start},
     {"pollAdd", poll_add},
     {"pollRemove", poll_remove},

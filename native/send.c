@@ -1,11 +1,8 @@
-// Writes to a socket past Node's streams, and files sent by the kernel. Nothing here keeps anything,
+// Writes to a socket past Node's streams, and what files that the kernel sends need. Nothing here keeps anything,
 // waits, or looks at what the bytes mean.
 
 #include "native.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,9 +12,6 @@
 #endif
 
 enum { PIECES_MAX = 16 };
-
-// MFD_NOEXEC_SEAL, which older headers lack: a system may refuse files in memory that could be run.
-enum { NOEXEC_SEAL = 8 };
 
 // A file is looked at so often whether it is in memory: what the kernel reads ahead of itself is larger.
 enum { STRIDE = 256 * 1024 };
@@ -66,7 +60,7 @@ bool take_file_call(napi_env env, napi_callback_info info, struct file_call *cal
   napi_value args[6];
   size_t count = 6, used = 0;
   return napi_get_cb_info(env, info, &count, args, NULL, NULL) == napi_ok && count >= 6 &&
-         napi_get_value_int32(env, args[0], &call->target) == napi_ok &&
+         napi_get_value_int32(env, args[0], &call->name) == napi_ok &&
          take_text_or_bytes(env, args[1], &call->head, text, &used) &&
          napi_get_value_int32(env, args[2], &call->file) == napi_ok &&
          napi_get_value_int64(env, args[3], &call->start) == napi_ok &&
@@ -76,56 +70,8 @@ bool take_file_call(napi_env env, napi_callback_info info, struct file_call *cal
          call->length <= INT64_MAX - call->start && call->believed_ms >= 0 && call->believed_ms <= INT32_MAX;
 }
 
-// The file follows in the same packet.
-ssize_t send_head(int socket, const struct file_call *call) {
-  if (call->head.iov_len == 0) return 0;
-  return send(socket, call->head.iov_base, call->head.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
+// What it is the head of follows in the same packet.
+ssize_t send_head(int socket, struct iovec head) {
+  if (head.iov_len == 0) return 0;
+  return send(socket, head.iov_base, head.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
 }
-
-// sendFile(socket, text, file, offset, length, believedMs): how many bytes the kernel has put into the socket: of the text, which
-// may be empty, and of the file from the offset on. Fewer than all: the socket is full or gone, the file not in
-// memory or shorter; another way will find out which. believedMs: 0 = it is looked for in memory.
-napi_value send_file(napi_env env, napi_callback_info info) {
-  struct file_call call;
-  char text[TEXT_MAX];
-  if (!take_file_call(env, info, &call, text)) return number(env, 0);
-  off_t offset = call.start, end = call.start + call.length;
-  if (call.believed_ms == 0) end = cached_until(call.file, offset, end);
-  // A head alone is for others to send: here it would wait for what follows.
-  if (end == offset) return number(env, 0);
-  ssize_t head = send_head(call.target, &call);
-  if (head < (ssize_t)call.head.iov_len) return number(env, head < 0 ? 0 : head);
-  // One call where it can be: at the end of each the kernel hurries what there is on its way, in smaller packets.
-  while (offset < end) {
-    ssize_t sent = sendfile(call.target, call.file, &offset, (size_t)(end - offset));
-    if (sent == 0 || (sent < 0 && errno != EINTR)) break;
-  }
-  return number(env, (int64_t)call.head.iov_len + (offset - call.start));
-}
-
-// keep(bytes): a file without a name that holds them, in memory, and that nobody can change. Gives its descriptor.
-napi_value keep(napi_env env, napi_callback_info info) {
-  napi_value arg;
-  size_t count = 1, length;
-  char *bytes;
-  if (napi_get_cb_info(env, info, &count, &arg, NULL, NULL) != napi_ok) return NULL;
-  if (count < 1 || !take_bytes(env, arg, (void **)&bytes, &length)) return number(env, -EINVAL);
-  int file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING | NOEXEC_SEAL);
-  // Before Linux 6.3 the last of them is not known.
-  if (file < 0 && errno == EINVAL)
-    file = (int)syscall(SYS_memfd_create, "portico", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (file < 0) return number(env, -errno);
-  for (size_t at = 0; at < length;) {
-    ssize_t written = write(file, bytes + at, length - at);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) {
-      int error = errno;
-      close(file);
-      return number(env, -error);
-    }
-    at += written;
-  }
-  fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
-  return number(env, file);
-}
-

@@ -124,13 +124,14 @@ export interface Exchange {
   readonly releasesBytes?: boolean;
   /** Sends content. The callee owns the bytes. False: wait for onDrain (what was given is kept). */
   write(chunk: Uint8Array): boolean;
-  /** Only where this is true, after respond(): sendFile() is worth a try. */
+  /** Only where this is true, after respond(): lend() and sendFileOn() are worth a try. */
   readonly sendsFiles?: boolean;
-  /** write() of so many bytes of an open file as the kernel takes out of its own memory now; gives their number. */
-  sendFile?(part: FilePart): number;
-  /** sendFile() that goes on as the client takes it; -1 where that can't be. Unless it gives that or all of the part, nothing is
-   *  to be written until `onSent` has said, once and later, how much more was sent: less than all where the rest is not in
-   *  memory or not there. The descriptor may be closed in onClose(). */
+  /** write() of as many bytes as the kernel takes now without a copy; gives their number. They must never change. */
+  lend?(bytes: Uint8Array): number;
+  /** Sends a part of an open file out of the kernel's own memory, and goes on as the client takes it. Gives how much it took at
+   *  once; -1: it can't be. Unless it gives that or all of the part, nothing is to be written until `onSent` has said, once and
+   *  later, how much more was sent: less than all where the rest is not in memory or not there. The descriptor may be closed in
+   *  onClose(). */
   sendFileOn?(part: FilePart, onSent: (bytes: number) => void): number;
   /** Ends the response; `trailers` are sent where the framing allows them, else dropped. */
   end(trailers: Fields): void;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { insideBytes, isInside } from '../executable/inside.ts';
 
 type FileCall = [
-  target: number,
+  name: number,
   text: string,
   file: number,
   offset: number,
@@ -19,17 +19,18 @@ type FileCall = [
 interface Native {
   /** Bytes of all pieces that the kernel has taken at once. Text is Latin-1, and less than 16 KB in all. */
   send(socket: number, ...pieces: (string | Uint8Array)[]): number;
-  /** Bytes that the kernel has put into the socket: of the text, as above, then of the file, as far as that is in memory. */
-  sendFile(...call: FileCall): number;
-  /** Descriptor of a file in memory that holds these bytes. */
-  keep(bytes: Uint8Array): number;
+  /** Memory of its own pages, a multiple of 2 MiB. */
+  pages(length: number): ArrayBuffer | number;
+  /** As send(), of bytes from pages(): the kernel takes them without a copy, so they must never change. */
+  lend(socket: number, text: string, bytes: Uint8Array): number;
   // As in native/poll.c; all of them give 0 when it is done.
   pollStart(onReady: (count: number) => void, told: Int32Array, bytes: Uint8Array): number;
   pollAdd(name: number, socket: number): number;
   pollRemove(name: number, isOpen: boolean): number;
   /** How many bytes were read. */
   pollRead(name: number): number;
-  /** As sendFile(), and goes on with the file where all of the text was sent. */
+  /** Bytes that the socket has taken: of the text, as above, then of the file, as far as that is in memory. Where all of the text
+   *  was sent the file goes on by itself. */
   pollSendFile(...call: FileCall): number;
   /** How many bytes of the file were sent. */
   pollSent(name: number, isOpen: boolean): number;

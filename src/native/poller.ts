@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import type { FilePart } from '../http/exchange.ts';
 import { native } from './native.ts';
-import { sendFileTo, sendTo, TEXT_MAX } from './send-now.ts';
+import { lendTo, sendTo, TEXT_MAX } from './send-now.ts';
 
 /** What libuv reads at most at a time. */
 const READ_BYTES = 64 * 1024;
@@ -136,9 +136,9 @@ export class PolledSocket {
     return this.isOpen ? sendTo(this.descriptor, text, bytes) : 0;
   }
 
-  /** sendFileTo(), likewise. */
-  sendFile(text: string, part: FilePart): number {
-    return this.isOpen ? sendFileTo(this.descriptor, text, part) : 0;
+  /** lendTo(), likewise. */
+  lend(text: string, bytes: Uint8Array): number {
+    return this.isOpen ? lendTo(this.descriptor, text, bytes) : 0;
   }
 
   pause(): void {

@@ -1,7 +1,6 @@
 // Writes to a socket straight through the kernel, where nothing of Node's is before it.
 
 import type { Socket } from 'node:net';
-import type { FilePart } from '../http/exchange.ts';
 import { native } from './native.ts';
 
 /** Pieces of one system call, as in native/send.c. */
@@ -41,17 +40,16 @@ export function sendPiecesNow(socket: Socket, pieces: readonly Uint8Array[]): nu
   return sent < 0 ? 0 : sent;
 }
 
-/** As sendTo(), of the text and of the open file behind it, by sendfile(2). 0 also where the file's are not in
- *  memory: to wait for the disk is for another thread. */
-export function sendFileTo(fd: number, text: string, part: FilePart): number {
+/** sendTo() of bytes from pagesNow(), which the kernel takes as they are: they must never change. 0 also where it can't. */
+export function lendTo(fd: number, text: string, bytes: Uint8Array): number {
   if (native === null || text.length >= TEXT_MAX) return 0;
-  const { file, offset, length, believedMs } = part;
-  return native.sendFile(fd, text, file, offset, length, believedMs);
+  return native.lend(fd, text, bytes);
 }
 
-/** Descriptor of a file in memory with these bytes, which are copied; -1 where there is no such thing. */
-export function keepNow(bytes: Uint8Array): number {
-  return Math.max(-1, native?.keep(bytes) ?? -1);
+/** Memory to be lent, a multiple of 2 MiB; null where there is no such thing. */
+export function pagesNow(length: number): Buffer | null {
+  const pages = native?.pages(length) ?? 0;
+  return typeof pages === 'number' ? null : Buffer.from(pages);
 }
 
 /** -1: bytes are on their way already, or there is no connection (any more). */

@@ -9,7 +9,7 @@ const kilo = 1024;
 
 /** Only what the cache looks at. */
 function hotFile(key: string, bytes: number): HotFile {
-  const plain = { copy: null };
+  const plain = { content: null };
   return { key, bytes, plain, coded: [], paths: [], wasUsed: false } as unknown as HotFile;
 }
 

@@ -272,11 +272,11 @@ export class Http1Exchange implements SettledExchange, UpgradableExchange {
     return this.framing === 'length' && this.connection.output.sendsFiles;
   }
 
-  sendFile(part: FilePart): number {
+  lend(bytes: Uint8Array): number {
     const { record, contentLength } = this;
     if (this.over || this.ended || !this.responded || this.framing !== 'length') return 0;
-    if (record.responseBytes + part.length > contentLength) return 0;
-    const sent = this.connection.output.sendFile(part);
+    if (record.responseBytes + bytes.length > contentLength) return 0;
+    const sent = this.connection.output.lend(bytes);
     record.responseBytes += sent;
     return sent;
   }

@@ -169,15 +169,15 @@ export class Output {
     if (error) this.socket.destroy(error);
   };
 
-  /** Behind all that waits: so many bytes of an open file, from `offset` on, are with the kernel. */
-  sendFile(part: FilePart): number {
+  /** Behind all that waits: so many of these bytes, which never change, are with the kernel. */
+  lend(bytes: Uint8Array): number {
     if (this.bytes !== null) this.flush();
     const { text, polled } = this;
     if (polled === null || !this.isIdle(polled)) return 0;
-    return this.sentWithText(text, polled.sendFile(text, part));
+    return this.sentWithText(text, polled.lend(text, bytes));
   }
 
-  /** sendFile() that goes on: PolledSocket.sendFileOn(). -1: it can't be. */
+  /** Likewise of an open file, and goes on with it: PolledSocket.sendFileOn(). -1: it can't be. */
   sendFileOn(part: FilePart, onSent: (bytes: number) => void): number {
     if (this.bytes !== null) this.flush();
     const { text, polled } = this;
@@ -208,7 +208,7 @@ export class Output {
     return this.polled?.sentBytes ?? 0;
   }
 
-  /** sendFile() and sendFileOn() are worth a try. */
+  /** lend() and sendFileOn() are worth a try. */
   get sendsFiles(): boolean {
     return this.polled !== null;
   }

@@ -10,7 +10,7 @@ import { respondWithError } from '../error-pages/error-answer.ts';
 import type { ErrorPages } from '../error-pages/error-pages.ts';
 import { ignoreContent } from '../own-answer.ts';
 import type { HotFile, Loaded } from './hot-cache.ts';
-import type { KernelCopy } from './kernel-copy.ts';
+import type { HotContent } from './hot-content.ts';
 import { NO_FILE } from './open-checked.ts';
 import type { Described, Representation } from './representation.ts';
 import { streamFile } from './stream.ts';
@@ -46,7 +46,7 @@ export function answerHot(
   const { representation, content } = loaded;
   if (asked === askedNothing && content !== null) {
     sendHead(exchange, representation.ok, ignoreContent);
-    writeWhole(exchange, loaded.copy, content);
+    writeWhole(exchange, content);
     exchange.end([]);
     return 'answered';
   }
@@ -78,9 +78,8 @@ function answerWith(
   }
   if (plan.pieces === null || content !== null) {
     sendHead(exchange, plan.head, ignoreContent);
-    if (plan.head === representation.ok && plan.pieces !== null)
-      writeWhole(exchange, loaded.copy, content!);
-    else for (const piece of plan.pieces ?? []) exchange.write(bytesOf(piece, content!));
+    if (plan.head === representation.ok && plan.pieces !== null) writeWhole(exchange, content!);
+    else for (const piece of plan.pieces ?? []) exchange.write(bytesOf(piece, content!.bytes));
     exchange.end([]);
     return 'answered';
   }
@@ -118,15 +117,13 @@ function streamFrom(
   return 'answered';
 }
 
-/** The kernel's copy first; what of it the socket does not take at once is written from ours. */
-function writeWhole(exchange: Exchange, copy: KernelCopy | null, content: Buffer): void {
-  let sent = 0;
-  if (copy !== null && exchange.sendsFiles === true) {
-    const file = copy.descriptor;
-    if (file !== -1)
-      sent = exchange.sendFile!({ file, offset: 0, length: content.length, believedMs: 1 });
-  }
-  if (sent < content.length) exchange.write(sent === 0 ? content : content.subarray(sent));
+/** What of it the socket is not lent at once is written. */
+function writeWhole(exchange: Exchange, content: HotContent): void {
+  const isLent = content.mayBeLent && exchange.sendsFiles === true;
+  const lendable = isLent ? content.lendable : null;
+  const sent = lendable === null ? 0 : exchange.lend!(lendable);
+  const { bytes } = content;
+  if (sent < bytes.length) exchange.write(sent === 0 ? bytes : bytes.subarray(sent));
 }
 
 function bytesOf(piece: string | ByteRange, content: Buffer): Uint8Array {

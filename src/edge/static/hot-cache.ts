@@ -1,17 +1,15 @@
 // The hot files in memory, bounded by bytes: found by request path in one look, thrown out when not asked for.
 
+import type { HotContent } from './hot-content.ts';
 import type { KeptFile } from './kept-file.ts';
-import type { KernelCopy } from './kernel-copy.ts';
 import type { Described, Representation } from './representation.ts';
 
 /** A representation with its content; null: too large to be kept as one. */
 export interface Loaded {
   readonly representation: Representation;
-  readonly content: Buffer | null;
+  readonly content: HotContent | null;
   /** Parts of a large content, by their number; null: they are read for each request. */
   readonly blocks: BlockStore | null;
-  /** The same content where the kernel has it at hand; null: too small for that. */
-  readonly copy: KernelCopy | null;
   /** Where a content that is too large is read from; null: it is not, or inside the executable. */
   readonly kept: KeptFile | null;
 }
@@ -140,13 +138,18 @@ export class HotCache {
     this.bytes -= file.bytes + OVERHEAD_BYTES;
     for (const path of file.paths) this.byPath.delete(path);
     file.paths.length = 0;
-    for (const { copy, kept } of [file.plain, ...file.coded]) {
-      copy?.close();
-      kept?.close();
-    }
+    closeAll([file.plain, ...file.coded]);
   }
 
   dropWhere(isGone: (key: string) => boolean): void {
     for (const key of [...this.byKey.keys()]) if (isGone(key)) this.drop(key);
+  }
+}
+
+/** They are kept no longer; answers under way go on. */
+export function closeAll(all: readonly Loaded[]): void {
+  for (const { content, kept } of all) {
+    content?.close();
+    kept?.close();
   }
 }

@@ -3,10 +3,11 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { StaticMount } from '../../config/config.ts';
-import { type BlockStore, HotCache, type HotFile, type Loaded } from './hot-cache.ts';
+import { type BlockStore, closeAll, HotCache, type HotFile, type Loaded } from './hot-cache.ts';
+import { HotContent } from './hot-content.ts';
 import { blocksInside, isInsideDir } from './inside.ts';
 import { KeptFile } from './kept-file.ts';
-import { KERNEL_COPY_BYTES_MIN, KernelCopy } from './kernel-copy.ts';
+import { LentPages } from './lent-pages.ts';
 import { readChecked } from './open-checked.ts';
 import { type Described, type Representation, sameDescribed, sourceOf } from './representation.ts';
 import { Watches } from './watches.ts';
@@ -44,6 +45,7 @@ export interface ToLoad {
 
 export class HotFiles {
   private readonly cache: HotCache;
+  private readonly pages = new LentPages();
   private readonly states: Map<StaticMount, MountState>;
   private readonly byIndex: readonly MountState[];
   private readonly watches: Watches;
@@ -158,14 +160,14 @@ export class HotFiles {
     const all: Loaded[] = [];
     let bytes = 0;
     for (const representation of [described.plain, ...described.coded]) {
-      const content = await contentOf(representation, smallBytesMax);
-      if (content === 'changed') return null;
-      if (representation.file.inside === undefined) bytes += content?.length ?? 0;
+      const read = await contentOf(representation, smallBytesMax);
+      if (read === 'changed') return null;
+      if (representation.file.inside === undefined) bytes += read?.length ?? 0;
+      const content = read === null ? null : new HotContent(read, this.pages);
       const blocks = content === null ? this.blocksOf(representation, () => hot) : null;
-      const copy = this.copyOf(content, () => hot);
       const isLarge = content === null && representation.file.inside === undefined;
       const kept = isLarge ? new KeptFile(representation.file) : null;
-      all.push({ representation, content, copy, blocks, kept });
+      all.push({ representation, content, blocks, kept });
     }
     const [plain, ...coded] = all as [Loaded, ...Loaded[]];
     const hot: HotFile = {
@@ -182,13 +184,8 @@ export class HotFiles {
     };
     if (!this.isOff && !isStale()) this.cache.put(hot);
     // Nothing would close it.
-    if (this.cache.get(key) !== hot) for (const { kept } of all) kept?.close();
+    if (this.cache.get(key) !== hot) closeAll(all);
     return hot;
-  }
-
-  private copyOf(content: Buffer | null, owner: () => HotFile): KernelCopy | null {
-    if (content === null || content.length < KERNEL_COPY_BYTES_MIN) return null;
-    return new KernelCopy(content, (bytes) => this.cache.grow(owner(), bytes));
   }
 
   /** Where the parts of a large file are kept; null where they would push out too much else. */

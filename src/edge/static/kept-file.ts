@@ -1,7 +1,6 @@
 // The descriptor of a large hot file, kept open from one request to the next (nginx's open_file_cache): to open a file
 // and to look where it is costs a tenth of what it takes to send 10 MB.
 
-import { keptDescriptorClosed, mayKeepDescriptor } from './descriptors.ts';
 import { closeFile, isStillUnchanged, openChecked } from './open-checked.ts';
 import type { LocatedFile } from './representation.ts';
 
@@ -10,6 +9,10 @@ const UNUSED_MS = 10_000;
 /** How long all of it is believed to be in the kernel's memory after it was: to look takes a system call for each
  *  256 KB, together a tenth of what it takes to send them. */
 const BELIEVED_MS = 1_000;
+/** Descriptors kept in all. */
+const KEPT_MAX = 256;
+
+let kept = 0;
 
 export class KeptFile {
   /** Until then nobody need look whether all of it is in the kernel's memory. */
@@ -41,7 +44,8 @@ export class KeptFile {
   /** As openChecked(); to be given back. */
   async open(): Promise<number | null> {
     const fd = await openChecked(this.file);
-    if (fd === null || this.fd !== -1 || this.isOver || !mayKeepDescriptor()) return fd;
+    if (fd === null || this.fd !== -1 || this.isOver || kept >= KEPT_MAX) return fd;
+    kept++;
     this.fd = fd;
     this.users++;
     this.usedAtMs = performance.now();
@@ -84,6 +88,6 @@ export class KeptFile {
     if (this.fd === -1) return;
     closeFile(this.fd);
     this.fd = -1;
-    keptDescriptorClosed();
+    kept--;
   }
 }
