@@ -27,17 +27,26 @@ export function readPath(path: string): Readings | Failure {
   // normalizePath() has seen that all of it can be decoded.
   const encoded = path.split('/').slice(1);
   const data = encoded.map((segment) => decodeURIComponent(segment).replaceAll('/', DATA_SLASH));
-  const split = data.flatMap((segment) => segment.split(DATA_SLASH));
   const readings = new Set([ours]);
-  for (const segments of data.length === split.length ? [data] : [data, split]) {
-    readings.add(`/${segments.join('/')}`);
+  const add = (segments: readonly string[]): void => {
+    readings.add(joined(segments));
     for (const how of ways) readings.add(joined(resolve(segments, segments, how)));
     if (path.includes(';') || path.includes('%')) {
       const bare = segments.map((segment) => segment.split(';', 1)[0]!);
       readings.add(joined(resolve(bare, bare, both)));
     }
+  };
+  add(data);
+  if (data.some((segment) => segment.includes(DATA_SLASH))) {
+    add(split(data));
+    // As URL parsers do it: "." and ".." are resolved before it is decoded, and perhaps once more after.
+    for (const how of ways) add(split(resolve(data, data, how)));
   }
   return { paths: [...readings], canonical: joined(resolve(encoded, data, both)) };
+}
+
+function split(segments: readonly string[]): string[] {
+  return segments.flatMap((segment) => segment.split(DATA_SLASH));
 }
 
 interface Resolving {

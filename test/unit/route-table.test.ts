@@ -225,7 +225,12 @@ test('whatever way a path is read by others, it is the way the route was found b
       for (const [index, read] of readers.entries())
         if (typeof read === 'string') assert.equal(isAdmin(read), isGuarded, `${index}: ${read}`);
     }),
-    { seed, numRuns: 5000 },
+    {
+      seed,
+      numRuns: 5000,
+      // Found by it: resolved while "%2f" was data, and decoded after that.
+      examples: [['/admin..%2f/../admin%2f/..%2f'], ['/%2fa%20b/%2e%2e/admin%2f/..%2f/.']],
+    },
   );
 });
 
