@@ -1,5 +1,5 @@
 // Runs the comparison and writes a table and bench/results/latest.json:
-// npm run bench -- [--seconds 1] [--rounds 9] [--only hello,json] [--only =hello] [--peers portico,nginx] [--no-bars] [--no-idle]
+// npm run bench -- [--seconds 5] [--rounds 9] [--only hello,json] [--only =hello] [--peers portico,nginx] [--no-bars] [--no-idle]
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -29,11 +29,11 @@ interface Row extends LoadResult {
 }
 
 /** Of Scenario.warmUp. */
-const WARM_UP_TURNS = 20;
+const WARM_UP_TURNS = 30;
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '1' },
+    seconds: { type: 'string' },
     rounds: { type: 'string', default: '9' },
     only: { type: 'string', default: '' },
     peers: { type: 'string', default: '' },
@@ -134,7 +134,7 @@ async function measure(scenario: Scenario, peer: Peer, server: Running): Promise
     let before = sample();
     const emptyBytes = memory(before);
     const { sockets } = scenario;
-    const seconds = Number(options.seconds);
+    const seconds = Number(options.seconds ?? scenario.seconds ?? 1);
     const result =
       sockets === undefined
         ? await runLoad(scenario, server, seconds)

@@ -27,7 +27,8 @@ export const staticScenarios: readonly Scenario[] = [
   {
     ...plain,
     name: 'static 10 MB',
-    warmUp: { path: '/1100k.bin' },
+    warmUp: { path: '/5m.bin' },
+    seconds: 5,
     load: { path: '/10m.bin' },
     bars: [bar('nginx static', 0.9)],
   },
@@ -54,7 +55,8 @@ export const staticScenarios: readonly Scenario[] = [
     ...plain,
     name: 'static 10 MB, TLS',
     tls: true,
-    warmUp: { path: '/1100k.bin' },
+    warmUp: { path: '/5m.bin' },
+    seconds: 5,
     load: { path: '/10m.bin' },
   },
   {

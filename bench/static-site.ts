@@ -37,8 +37,8 @@ function makeSite(): string {
     ['1k.html', 1024],
     ['10k.js', 10 * 1024],
     ['100k.js', 100 * 1024],
-    // The least that goes the way of large files.
-    ['1100k.bin', 1100 * 1024],
+    // The least that takes a large file's whole way: more than a socket holds.
+    ['5m.bin', 5 * 1024 ** 2],
     ['10m.bin', 10 * 1024 ** 2],
     ['packed.js', 100 * 1024],
   ] as const)

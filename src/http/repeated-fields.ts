@@ -8,6 +8,7 @@ import type { Asked } from './conditions.ts';
 import type { Fields } from './exchange.ts';
 import type { HeadDraft, ParserLimits } from './head-draft.ts';
 import type { RequestFraming } from './head-facts.ts';
+import { readLatin1 } from './latin1.ts';
 import type { WrittenFields } from './request-head.ts';
 
 /** Longer ones are not kept: a connection that waits would hold too much. */
@@ -88,6 +89,7 @@ export class RepeatedFields {
 export class FieldMemory {
   private known: RepeatedFields | null = null;
   private lastBytes = 0;
+  private lastTarget = '';
 
   find(chunk: Buffer, at: number, limits: ParserLimits): RepeatedFields | null {
     const { known } = this;
@@ -98,6 +100,14 @@ export class FieldMemory {
     return this.known === null;
   }
 
+  /** These bytes as text: the same string where they come again, of which V8 knows what it is looked up by. */
+  targetAt(chunk: Buffer, start: number, end: number): string {
+    if (isTextAt(chunk, start, end, this.lastTarget)) return this.lastTarget;
+    const target = readLatin1(chunk, start, end);
+    if (target.length <= COMPARED_BYTES_MAX) this.lastTarget = target;
+    return target;
+  }
+
   /** Lines were read whole. They are kept when the ones before were as long, and so perhaps the
    *  same: a client that never repeats itself costs no copy. */
   note(lines: Uint8Array, fields: Fields, framing: RequestFraming, limits: ParserLimits): void {
@@ -106,6 +116,13 @@ export class FieldMemory {
       this.known = new RepeatedFields(ownCopy(lines), fields, framing, limits);
     this.lastBytes = bytes;
   }
+}
+
+function isTextAt(chunk: Buffer, start: number, end: number, text: string): boolean {
+  if (text.length !== end - start) return false;
+  for (let index = 0; index < text.length; index++)
+    if (chunk[start + index] !== text.charCodeAt(index)) return false;
+  return true;
 }
 
 /** A copy with memory of its own: a slice of Node's pool would hold all of the pool. */

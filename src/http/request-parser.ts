@@ -65,7 +65,7 @@ export class RequestParser extends MessageParser {
     if (known === null) return start;
     const method = isGet(chunk, start) ? 'GET' : readLatin1(chunk, start, methodEnd);
     if (method === '' || method === 'CONNECT') return start;
-    const target = readLatin1(chunk, methodEnd + 1, targetEnd);
+    const target = memory.targetAt(chunk, methodEnd + 1, targetEnd);
     const { fields } = known;
     this.current = 'body';
     const head = { method, target, version: '1.1', fields, repeats: known, shared: null } as const;

@@ -20,8 +20,8 @@ const EAGAIN = -11;
 
 /** Who a socket's bytes are for. */
 export interface PolledReader {
-  /** `isBorrowed`: they are the reader's until it returns. */
-  onBytes(bytes: Buffer, isBorrowed: true): void;
+  /** `isBorrowed`: they are the reader's until it returns. `readyMs`: when they were found, by performance.now(). */
+  onBytes(bytes: Buffer, isBorrowed: true, readyMs: number): void;
   /** The peer sends no more. */
   onClientEnd(): void;
 }
@@ -81,7 +81,11 @@ function start(): boolean {
   return works;
 }
 
+/** When the sockets of this turn were found ready: asked once for all, which for small requests is 3 % of all they cost. */
+let readyMs = 0;
+
 function onReady(count: number): void {
+  readyMs = performance.now();
   for (let at = 0; at < count; at++) {
     try {
       polled[told[2 * at]!]?.onTold(told[2 * at + 1]!);
@@ -95,6 +99,7 @@ function onReady(count: number): void {
 }
 
 function readAgain(): void {
+  readyMs = performance.now();
   const sockets = again;
   again = [];
   for (const socket of sockets) socket.readOn();
@@ -194,7 +199,7 @@ export class PolledSocket {
       }
       // Less than there is room for: of more that comes there will be another event.
       if (got < READ_BYTES && !this.goesOn) this.canBeRead = false;
-      this.reader!.onBytes(readSoFar(got), true);
+      this.reader!.onBytes(readSoFar(got), true, readyMs);
       if (!this.canBeRead || this.isPaused) return;
     }
     this.readSoon();

@@ -81,13 +81,13 @@ export class Http1Connection implements ParserEvents {
   // ── reading ──
 
   /** `isBorrowed`: the chunk is only ours until this returns. */
-  onBytes(chunk: Buffer, isBorrowed: boolean): void {
+  onBytes(chunk: Buffer, isBorrowed: boolean, nowMs = performance.now()): void {
     // Not at accept: idle connections need no facts. Without them the client has left by a reset.
     this.facts ??= clientFacts(this.on);
     if (this.facts === null) this.socket.destroy();
     else if (this.mayParse()) {
       this.isBorrowed = isBorrowed;
-      this.nowMs = performance.now();
+      this.nowMs = nowMs;
       this.take(this.kept === null ? chunk : this.withKept(chunk));
     } else if (this.phase === 'tunnel') this.socket.push(isBorrowed ? Buffer.from(chunk) : chunk);
     else this.discard(chunk.length);
