@@ -10,6 +10,9 @@ const unclear = /[\\;]|\/\/|\/\.|%(?:2[ef]|3b|5c)/i;
 /** Stands for a "/" that was encoded and is data: no path that is text can hold it. */
 const DATA_SLASH = '\0';
 
+/** More ways than an honest path has, by far. */
+const READINGS_MAX = 64;
+
 export interface Readings {
   /** Decoded; the first is how Portico reads it. Several where others may read it otherwise. */
   readonly paths: readonly string[];
@@ -24,57 +27,68 @@ export function readPath(path: string): Readings | Failure {
   if (typeof ours !== 'string') return ours;
   if (!unclear.test(path)) return { paths: [ours], canonical: path };
   if (path.includes('\\')) return failure('BAD_TARGET', 'the path holds a backslash');
+  // What may be done before it is decoded, and what may be done then.
+  const encoded = allOf([path], (text) => changed(text, isDotsEncoded));
   // normalizePath() has seen that all of it can be decoded.
-  const encoded = path.split('/').slice(1);
-  const data = encoded.map((segment) => decodeURIComponent(segment).replaceAll('/', DATA_SLASH));
-  const readings = new Set([ours]);
-  const add = (segments: readonly string[]): void => {
-    readings.add(joined(segments));
-    for (const how of ways) readings.add(joined(resolve(segments, segments, how)));
-    if (path.includes(';') || path.includes('%')) {
-      const bare = segments.map((segment) => segment.split(';', 1)[0]!);
-      readings.add(joined(resolve(bare, bare, both)));
-    }
-  };
-  add(data);
-  if (data.some((segment) => segment.includes(DATA_SLASH))) {
-    add(split(data));
-    // As URL parsers do it: "." and ".." are resolved before it is decoded, and perhaps once more after.
-    for (const how of ways) add(split(resolve(data, data, how)));
+  const decoded = allOf([ours, ...encoded.map(decode)], (text) => [
+    ...changed(text, isDots),
+    text.replaceAll(DATA_SLASH, '/'),
+  ]);
+  if (decoded.length > READINGS_MAX)
+    return failure('BAD_TARGET', 'the path can be read in too many ways');
+  return { paths: decoded, canonical: resolve(path, isDotsEncoded, true) };
+}
+
+/** All that comes of these texts, in any order and as often as it makes a difference. */
+function allOf(texts: readonly string[], next: (text: string) => readonly string[]): string[] {
+  const all = new Set(texts);
+  // A set goes on with what is added meanwhile.
+  for (const text of all) {
+    if (all.size > READINGS_MAX) break;
+    for (const other of next(text)) all.add(other);
   }
-  return { paths: [...readings], canonical: joined(resolve(encoded, data, both)) };
+  return [...all];
 }
 
-function split(segments: readonly string[]): string[] {
-  return segments.flatMap((segment) => segment.split(DATA_SLASH));
+type IsDots = (segment: string) => boolean;
+
+/** What servers do: cut parameters off, make one slash of many, resolve "." and "..", with or without. RFC 3986
+ *  section 5.2.4 knows nothing of merging: there "/a//../b" is "/a/b". */
+function changed(text: string, dots: IsDots): string[] {
+  return [
+    text.replace(/;[^/]*/g, ''),
+    text.replace(/\/{2,}/g, '/'),
+    resolve(text, dots, false),
+    resolve(text, dots, true),
+  ];
 }
 
-interface Resolving {
-  /** Runs of "/" are one. */
-  readonly merge: boolean;
-  /** "." and ".." are resolved. */
-  readonly dots: boolean;
+/** Each segment by itself, so that an encoded slash does not divide it. */
+function decode(text: string): string {
+  const segments = text.split('/');
+  return segments
+    .map((segment) => decodeURIComponent(segment).replaceAll('/', DATA_SLASH))
+    .join('/');
 }
 
-const both: Resolving = { merge: true, dots: true };
-/** RFC 3986 section 5.2.4 knows nothing of merging: there "/a//../b" is "/a/b". */
-const ways = [both, { merge: false, dots: true }, { merge: true, dots: false }];
+function isDots(segment: string): boolean {
+  return segment === '.' || segment === '..';
+}
 
-/** `given` as `decoded` says. The last is empty where the path ends in "/". */
-function resolve(given: readonly string[], decoded: readonly string[], how: Resolving): string[] {
+function isDotsEncoded(segment: string): boolean {
+  return segment.length <= 6 && isDots(segment.replace(/%2e/gi, '.'));
+}
+
+/** Without "." and "..": what is behind the last of them ends in "/". */
+function resolve(text: string, dots: IsDots, merge: boolean): string {
+  const segments = text.split('/').slice(1);
   const kept: string[] = [];
-  for (let at = 0; at < given.length; at++) {
-    const segment = decoded[at]!;
-    const isLast = at === given.length - 1;
-    const isDots = how.dots && (segment === '.' || segment === '..');
-    if (isDots) {
-      if (segment === '..') kept.pop();
+  for (const [at, segment] of segments.entries()) {
+    const isLast = at === segments.length - 1;
+    if (dots(segment)) {
+      if (segment.replace(/%2e/gi, '.') === '..') kept.pop();
       if (isLast) kept.push('');
-    } else if (segment !== '' || isLast || !how.merge) kept.push(given[at]!);
+    } else if (segment !== '' || isLast || !merge) kept.push(segment);
   }
-  return kept;
-}
-
-function joined(segments: readonly string[]): string {
-  return `/${segments.join('/')}`;
+  return `/${kept.join('/')}`;
 }
