@@ -10,14 +10,16 @@
 // Aligned so that the system can use one of its huge pages: to lend it is one step, where each small page is one.
 enum { HUGE_BYTES = 2 * 1024 * 1024 };
 enum { ALL_BYTES_MAX = 1 << 30 };
-// At a time; where the system allows no more, the 64 KB that every pipe has.
+// At a time; where the system allows less, so much as that.
 enum { PIPE_BYTES = 1024 * 1024 };
 
-// Empty but for the time of a call.
+// The pipe is empty but for the time of a call.
 static struct {
   napi_env env;
   int from, to;
-} lender = {NULL, -1, -1};
+  // The system knows no such calls, or forbids them.
+  bool is_refused;
+} lender = {NULL, -1, -1, false};
 
 static void unmap(napi_env env, void *bytes, void *length) {
   (void)env;
@@ -34,6 +36,7 @@ napi_value pages(napi_env env, napi_callback_info info) {
       napi_get_value_int64(env, arg, &wanted) != napi_ok || wanted <= 0 || wanted > ALL_BYTES_MAX ||
       wanted % HUGE_BYTES != 0)
     return number(env, -EINVAL);
+  if (lender.is_refused) return number(env, -ENOTSUP);
   size_t length = (size_t)wanted;
   char *start = mmap(NULL, length + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return number(env, -errno);
@@ -46,6 +49,10 @@ napi_value pages(napi_env env, napi_callback_info info) {
   if (napi_create_external_arraybuffer(env, start, length, unmap, (void *)length, &buffer) == napi_ok) return buffer;
   munmap(start, length);
   return number(env, -ENOTSUP);
+}
+
+static void note_refusal(void) {
+  if (errno == ENOSYS || errno == EPERM) lender.is_refused = true;
 }
 
 static bool open_pipe(void) {
@@ -70,6 +77,7 @@ static size_t splice_to(int socket, size_t length, unsigned more) {
   while (at < length) {
     ssize_t sent = splice(lender.from, NULL, socket, NULL, length - at, SPLICE_F_NONBLOCK | more);
     if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) note_refusal();
     if (sent <= 0) break;
     at += (size_t)sent;
   }
@@ -88,12 +96,13 @@ napi_value lend(napi_env env, napi_callback_info info) {
       napi_get_value_int32(env, args[0], &socket) != napi_ok ||
       !take_text_or_bytes(env, args[1], &head, text, &used) || !take_bytes(env, args[2], (void **)&bytes, &length))
     return number(env, 0);
-  if (!open_pipe()) return number(env, 0);
+  if (lender.is_refused || !open_pipe()) return number(env, 0);
   size_t at = 0;
   ssize_t ahead = 0;
   while (at < length) {
     struct iovec piece = {bytes + at, length - at};
     ssize_t lent = vmsplice(lender.to, &piece, 1, SPLICE_F_NONBLOCK);
+    if (lent < 0) note_refusal();
     if (lent <= 0) break;
     // Not before it is known that something follows.
     if (at == 0) ahead = send_head(socket, head);

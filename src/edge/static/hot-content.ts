@@ -1,16 +1,16 @@
 // The content of a hot file, as it is on disk: moved to where it can be lent when that is first asked for.
 
-import type { LentPages, Slab } from './lent-pages.ts';
+import type { Lent, LentPages, Slab } from './lent-pages.ts';
 
 /** Up to here a copy costs less than the pages' being lent. */
-const COPIED_BYTES_MAX = 8 * 1024;
+export const COPIED_BYTES_MAX = 8 * 1024;
 
-export class HotContent {
+export class HotContent implements Lent {
   /** Nobody writes to them. */
   bytes: Buffer;
+  slab: Slab | null = null;
   /** Null: it is not lent, being too small, or no longer kept. */
   private pages: LentPages | null;
-  private slab: Slab | null = null;
 
   constructor(bytes: Buffer, pages: LentPages) {
     this.bytes = bytes;
@@ -23,24 +23,13 @@ export class HotContent {
 
   /** `bytes`, in pages to be lent; null: they are not. */
   get lendable(): Buffer | null {
-    if (this.slab === null || this.slab.isOver) this.move();
+    if (this.slab === null && this.pages?.put(this) !== true) this.pages = null;
     return this.slab === null ? null : this.bytes;
-  }
-
-  private move(): void {
-    const moved = this.pages?.put(this.bytes) ?? null;
-    if (moved === null) {
-      this.pages = null;
-      return;
-    }
-    this.bytes = moved.bytes;
-    this.slab = moved.slab;
   }
 
   /** It is kept no longer. Who has its bytes may go on with them. */
   close(): void {
-    if (this.slab !== null) this.pages?.giveBack(this.slab, this.bytes.length);
-    this.slab = null;
+    this.pages?.giveBack(this);
     this.pages = null;
   }
 }

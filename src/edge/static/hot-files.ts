@@ -4,7 +4,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { StaticMount } from '../../config/config.ts';
 import { type BlockStore, closeAll, HotCache, type HotFile, type Loaded } from './hot-cache.ts';
-import { HotContent } from './hot-content.ts';
+import { COPIED_BYTES_MAX, HotContent } from './hot-content.ts';
 import { blocksInside, isInsideDir } from './inside.ts';
 import { KeptFile } from './kept-file.ts';
 import { LentPages } from './lent-pages.ts';
@@ -162,7 +162,9 @@ export class HotFiles {
     for (const representation of [described.plain, ...described.coded]) {
       const read = await contentOf(representation, smallBytesMax);
       if (read === 'changed') return null;
-      if (representation.file.inside === undefined) bytes += read?.length ?? 0;
+      // What is inside the executable is in memory anyway, unless it moves to be lent.
+      const size = read?.length ?? 0;
+      if (representation.file.inside === undefined || size > COPIED_BYTES_MAX) bytes += size;
       const content = read === null ? null : new HotContent(read, this.pages);
       const blocks = content === null ? this.blocksOf(representation, () => hot) : null;
       const isLarge = content === null && representation.file.inside === undefined;

@@ -7,77 +7,99 @@ const SLAB_BYTES = 2 * 1024 * 1024;
 /** Two contents in one page would do no harm, but be one page more to lend. */
 const PAGE_BYTES = 4096;
 
+/** What is kept in such memory; LentPages changes both when it moves it. */
+export interface Lent {
+  bytes: Buffer;
+  slab: Slab | null;
+}
+
 /** Filled from front to back, and no byte of it twice: what was lent may still be on its way to a slow client when
  *  its file has changed. The memory is given back as a whole, when nobody refers to it any more. */
 export class Slab {
-  /** What is still wanted of it had better be put elsewhere. */
-  isOver = false;
+  readonly contents = new Set<Lent>();
+  /** Of its contents, in whole pages. */
+  wantedBytes = 0;
   private readonly bytes: Buffer;
   private used = 0;
-  private contents = 0;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
   }
 
-  /** Null: there is no room. */
-  take(content: Uint8Array): Buffer | null {
-    const end = this.used + content.length;
-    if (end > SLAB_BYTES) return null;
-    const copy = this.bytes.subarray(this.used, end);
-    copy.set(content);
-    this.used += inPages(content.length);
-    this.contents++;
-    return copy;
+  /** False: there is no room. */
+  take(content: Lent): boolean {
+    const { length } = content.bytes;
+    if (this.used + length > SLAB_BYTES) return false;
+    const copy = this.bytes.subarray(this.used, this.used + length);
+    copy.set(content.bytes);
+    this.used += inPages(length);
+    content.bytes = copy;
+    content.slab = this;
+    this.contents.add(content);
+    this.wantedBytes += inPages(length);
+    return true;
   }
 
-  /** True: that was the last. */
-  giveBack(): boolean {
-    this.contents--;
-    return this.contents === 0;
+  giveBack(content: Lent): void {
+    if (!this.contents.delete(content)) return;
+    this.wantedBytes -= inPages(content.bytes.length);
   }
 }
 
-/** Takes at most 4 MiB more than twice what is in it. */
+/** Takes at most 8 MiB more than twice what is in it, and what is on its way to clients. */
 export class LentPages {
   private readonly slabs = new Set<Slab>();
   private newest: Slab | null = null;
-  private bytes = 0;
+  private wantedBytes = 0;
 
-  /** Null: there is no such memory here. */
-  put(content: Uint8Array): { readonly slab: Slab; readonly bytes: Buffer } | null {
-    if (content.length > SLAB_BYTES) return null;
-    let slab = this.newest;
-    let bytes = slab?.take(content) ?? null;
-    if (slab === null || bytes === null) {
-      slab = this.add();
-      bytes = slab?.take(content) ?? null;
-    }
-    if (slab === null || bytes === null) return null;
-    this.bytes += inPages(content.length);
-    return { slab, bytes };
+  /** Moves a content here. False: there is no such memory. */
+  put(content: Lent): boolean {
+    if (content.bytes.length > SLAB_BYTES || !this.place(content)) return false;
+    this.wantedBytes += inPages(content.bytes.length);
+    this.compact();
+    return true;
   }
 
-  private add(): Slab | null {
-    // Of many of them only little is left: all are let go of, and what is asked for is put together anew.
-    if (this.slabs.size * SLAB_BYTES > 2 * (this.bytes + SLAB_BYTES)) {
-      for (const slab of this.slabs) slab.isOver = true;
-      this.slabs.clear();
-      this.bytes = 0;
-    }
+  giveBack(content: Lent): void {
+    const { slab } = content;
+    if (slab === null) return;
+    content.slab = null;
+    slab.giveBack(content);
+    this.wantedBytes -= inPages(content.bytes.length);
+    if (slab.contents.size === 0 && slab !== this.newest) this.slabs.delete(slab);
+  }
+
+  private place(content: Lent): boolean {
+    if (this.newest?.take(content) === true) return true;
     const bytes = pagesNow(SLAB_BYTES);
-    this.newest = bytes === null ? null : new Slab(bytes);
-    if (this.newest !== null) this.slabs.add(this.newest);
-    return this.newest;
+    if (bytes === null) return false;
+    if (this.newest?.contents.size === 0) this.slabs.delete(this.newest);
+    this.newest = new Slab(bytes);
+    this.slabs.add(this.newest);
+    return this.newest.take(content);
   }
 
-  /** So many bytes are not wanted any more. */
-  giveBack(slab: Slab, bytes: number): void {
-    if (slab.isOver) return;
-    this.bytes -= inPages(bytes);
-    if (!slab.giveBack()) return;
-    this.slabs.delete(slab);
-    if (this.newest === slab) this.newest = null;
+  /** Of many slabs only little is wanted: what is left of the emptiest moves on. */
+  private compact(): void {
+    while (this.slabs.size * SLAB_BYTES > 2 * (this.wantedBytes + 2 * SLAB_BYTES)) {
+      const slab = this.emptiest();
+      for (const content of slab.contents) {
+        slab.giveBack(content);
+        // Where there is no memory it stays, as a content that was never lent.
+        if (this.place(content)) continue;
+        content.slab = null;
+        this.wantedBytes -= inPages(content.bytes.length);
+      }
+      this.slabs.delete(slab);
+    }
+  }
+
+  private emptiest(): Slab {
+    let found: Slab | null = null;
+    for (const slab of this.slabs)
+      if (slab !== this.newest && (found === null || slab.wantedBytes < found.wantedBytes))
+        found = slab;
+    return found!;
   }
 }
 
