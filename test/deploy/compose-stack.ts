@@ -5,6 +5,7 @@
 // What differs from containers: no file system of their own, one network for all, Debian's Postgres and FastAPI.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -89,9 +90,9 @@ async function up(container: Container): Promise<void> {
   say({ healthy: container.name });
 }
 
-function exitCode(file: string, args: string[], env: NodeJS.ProcessEnv): Promise<unknown> {
-  const child = spawn(file, args, { stdio: 'ignore', env });
-  return new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
+async function exitCode(file: string, args: string[], env: NodeJS.ProcessEnv): Promise<unknown> {
+  const [code] = await once(spawn(file, args, { stdio: 'ignore', env }), 'close');
+  return code;
 }
 
 /** The image has `portico` where we have a build of it. */

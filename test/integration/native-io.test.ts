@@ -4,7 +4,15 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import fs, { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import fs, {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,6 +26,7 @@ import { RESPONSE_BUFFER_BYTES } from '../../src/edge/listener/bounds.ts';
 import { Output } from '../../src/edge/listener/output.ts';
 import { Outbox } from '../../src/link/outbox.ts';
 import { native, useNative } from '../../src/native/native.ts';
+import { pollSocket } from '../../src/native/poller.ts';
 import { lendTo, pagesNow, sendNow, sendPiecesNow, sendTo } from '../../src/native/send-now.ts';
 import { type Random, randomFrom, seed } from '../helpers/random.ts';
 import { readSlowly } from '../helpers/read-slowly.ts';
@@ -243,7 +252,7 @@ test('calls that make no sense are refused, and harm nothing', compiled, async (
   ])
     assert.equal(any.send(...args), refused, JSON.stringify(args));
   assert.equal(any.send(fd, 'x'.repeat(16 * 1024)), refused);
-  assert.equal(any.send(fd, ...Array(17).fill(120)), refused);
+  assert.equal(any.send(fd, ...Array(17).fill('x')), refused);
   assert.ok(any.send(1 << 20, 'x') < 0, 'no such descriptor');
   assert.ok(any.send(openSync('/dev/null', 'r'), 'x') < 0, 'no socket');
 });
@@ -339,3 +348,49 @@ test('what can not be lent is not sent, nor the text before it', compiled, async
   near.end();
   assert.equal((await readSlowly(far, () => 1)).toString(), 'a head, ....');
 });
+
+test(
+  'the kernel sends a file as far as it reaches, and never past its end',
+  compiled,
+  async (t) => {
+    const dir = tempDir(t);
+    const content = bytesOf(randomFrom(seed), 900_000);
+    const open = (name: string) => {
+      writeFileSync(join(dir, name), content);
+      const file = openSync(join(dir, name), 'r+');
+      t.after(() => closeSync(file));
+      return file;
+    };
+    const [whole, cut] = [open('whole'), open('cut')];
+    ftruncateSync(cut, 1000);
+    const { near, far } = await pair(t, 'tcp');
+    const received = readSlowly(far, () => 1);
+    const polled = pollSocket(near)!;
+    t.after(() => polled.release());
+    /** How much was sent, at once and later. */
+    const send = (text: string, file: number, offset: number, length: number): Promise<number> =>
+      new Promise((resolve) => {
+        const part = { file, offset, length, believedMs: 0 };
+        const sent = polled.sendFileOn(text, part, (more) => resolve(sent + more));
+        if (!polled.isSending) resolve(sent);
+      });
+    for (const [what, file, offset, length] of [
+      ['no such descriptor', 1 << 20, 0, 1],
+      ['no file', descriptorOf(near), 0, 1],
+      ['past its end', whole, content.length, 100],
+      ['before its start', whole, -1, 5],
+      ['less than nothing', whole, 0, -5],
+    ] as const)
+      assert.equal(await send('a head', file, offset, length), 0, what);
+    const directory = openSync('/', 'r');
+    assert.equal(await send('a head', directory, 0, 10), 0, 'a directory');
+    closeSync(directory);
+    assert.equal(await send('', cut, 0, 5000), 0, 'it has become shorter');
+    assert.equal(await send('head', cut, 0, 1000), 1004);
+    assert.equal(await send('', whole, 0, content.length), content.length);
+    polled.release();
+    near.end();
+    const expected = Buffer.concat([Buffer.from('head'), content.subarray(0, 1000), content]);
+    assert.equal(sha(await received), sha(expected));
+  },
+);

@@ -142,6 +142,11 @@ test('what sockets are lent of a hot file is the file as it is now', async (t) =
     const range = await get('/s/a.js', 'Range: bytes=1000-200999');
     assert.equal(range.body, letter.repeat(200_000));
   }
+  rmSync(write('a.js', ''));
+  await eventually(
+    () => get('/s/a.js'),
+    ({ status }) => status === 404,
+  );
 });
 
 test('a directory that is renamed, and a release that is switched by a link, show', async (t) => {
