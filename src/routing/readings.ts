@@ -28,18 +28,18 @@ export function readPath(path: string): Readings | Failure {
   if (!unclear.test(path)) return { paths: [ours], canonical: path };
   if (path.includes('\\')) return failure('BAD_TARGET', 'the path holds a backslash');
   // What may be done before it is decoded, and what may be done then.
-  const encoded = allOf([path], (text) => changed(text, isDotsEncoded));
+  const encoded = allOf([path], (text) => changed(text, true));
   // normalizePath() has seen that all of it can be decoded.
   const decoded = allOf([ours, ...encoded.map(decode)], (text) => [
-    ...changed(text, isDots),
+    ...changed(text, false),
     text.replaceAll(DATA_SLASH, '/'),
   ]);
-  if (decoded.length > READINGS_MAX)
+  if (encoded.length > READINGS_MAX || decoded.length > READINGS_MAX)
     return failure('BAD_TARGET', 'the path can be read in too many ways');
-  return { paths: decoded, canonical: resolve(path, isDotsEncoded, true) };
+  return { paths: decoded, canonical: resolve(path, true, true) };
 }
 
-/** All that comes of these texts, in any order and as often as it makes a difference. */
+/** All that comes of these texts, in any order and as often as it makes a difference; of too many, more than are allowed. */
 function allOf(texts: readonly string[], next: (text: string) => readonly string[]): string[] {
   const all = new Set(texts);
   // A set goes on with what is added meanwhile.
@@ -50,16 +50,14 @@ function allOf(texts: readonly string[], next: (text: string) => readonly string
   return [...all];
 }
 
-type IsDots = (segment: string) => boolean;
-
 /** What servers do: cut parameters off, make one slash of many, resolve "." and "..", with or without. RFC 3986
  *  section 5.2.4 knows nothing of merging: there "/a//../b" is "/a/b". */
-function changed(text: string, dots: IsDots): string[] {
+function changed(text: string, isEncoded: boolean): string[] {
   return [
     text.replace(/;[^/]*/g, ''),
     text.replace(/\/{2,}/g, '/'),
-    resolve(text, dots, false),
-    resolve(text, dots, true),
+    resolve(text, isEncoded, false),
+    resolve(text, isEncoded, true),
   ];
 }
 
@@ -71,22 +69,15 @@ function decode(text: string): string {
     .join('/');
 }
 
-function isDots(segment: string): boolean {
-  return segment === '.' || segment === '..';
-}
-
-function isDotsEncoded(segment: string): boolean {
-  return segment.length <= 6 && isDots(segment.replace(/%2e/gi, '.'));
-}
-
 /** Without "." and "..": what is behind the last of them ends in "/". */
-function resolve(text: string, dots: IsDots, merge: boolean): string {
+function resolve(text: string, isEncoded: boolean, merge: boolean): string {
   const segments = text.split('/').slice(1);
   const kept: string[] = [];
   for (const [at, segment] of segments.entries()) {
     const isLast = at === segments.length - 1;
-    if (dots(segment)) {
-      if (segment.replace(/%2e/gi, '.') === '..') kept.pop();
+    const plain = isEncoded ? segment.replace(/%2e/gi, '.') : segment;
+    if (plain === '.' || plain === '..') {
+      if (plain === '..') kept.pop();
       if (isLast) kept.push('');
     } else if (segment !== '' || isLast || !merge) kept.push(segment);
   }
