@@ -12,8 +12,8 @@ export interface Scenario {
   /** Comes first where the load itself is too few requests for code to be compiled: V8 goes by calls, and would
    *  be compiling all through the measurement. */
   readonly warmUp?: Load;
-  /** Length of a turn, where a second is but a few requests of each connection: connecting and TCP's slow start would be
-   *  most of what is seen. 1. */
+  /** Length of a turn. More than 1, the default, where a second is but a few requests of each connection: connecting and TCP's
+   *  slow start would be most of what is seen. */
   readonly seconds?: number;
   readonly accessLog: boolean;
   /** nginx compresses too, at the same level. Only the peers that can are run. */

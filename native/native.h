@@ -20,16 +20,7 @@ bool take_bytes(napi_env env, napi_value value, void **bytes, size_t *length);
 bool take_text_or_bytes(napi_env env, napi_value value, struct iovec *piece, char *text, size_t *used);
 
 napi_value send_pieces(napi_env env, napi_callback_info info);
-
-// What pollSendFile() is called with: a socket by its name, the text that goes first, a part of a file.
-struct file_call {
-  int32_t name, file;
-  struct iovec head;
-  int64_t start, length, believed_ms;
-};
-bool take_file_call(napi_env env, napi_callback_info info, struct file_call *call, char *text);
 ssize_t send_head(int socket, struct iovec head);
-off_t cached_until(int file, off_t start, off_t end);
 
 napi_value pages(napi_env env, napi_callback_info info);
 napi_value lend(napi_env env, napi_callback_info info);

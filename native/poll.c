@@ -11,7 +11,12 @@
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 0x00000008
+#endif
 
 // What is used of libuv 1, whose binary interface does not change: its headers need not be there. Node exports them.
 typedef void (*uv_poll_callback)(void *poll, int status, int events);
@@ -28,6 +33,8 @@ enum { EVENTS_MAX = 256, ROUNDS_MAX = 8 };
 // What one client is sent in a turn before others have theirs: as much as a socket holds by Linux's own settings. With half of that,
 // one that holds more takes two turns, 5 % of the time for 10 MB.
 enum { TURN_BYTES = 4 * 1024 * 1024 };
+// A file is looked at so often whether it is in memory: what the kernel reads ahead of itself is larger.
+enum { STRIDE = 256 * 1024 };
 // So far it is looked ahead whether a file is in memory: about what a socket takes at a time.
 enum { LOOK_BYTES = 1024 * 1024 };
 // More than a process may have open.
@@ -70,6 +77,25 @@ static struct watched *find(int32_t name) {
 static int control(int operation, int32_t name, int socket, uint32_t events) {
   struct epoll_event event = {.events = events, .data.u64 = (uint64_t)name};
   return epoll_ctl(poller.set, operation, socket, &event) < 0 ? -errno : 0;
+}
+
+// Whether the byte is in memory, so that to send it waits for no disk.
+static int is_cached(int file, off_t offset) {
+  char byte;
+  struct iovec one = {&byte, 1};
+  // musl has a function for it since 1.2.5 only. The upper half of the offset is looked at where a long has 32 bits.
+  return syscall(SYS_preadv2, file, &one, 1, offset, 0L, RWF_NOWAIT) == 1;
+}
+
+// How far from `start` on, at most to `end`, the file seems to be in memory.
+static off_t cached_until(int file, off_t start, off_t end) {
+  if (start >= end || !is_cached(file, start)) return start;
+  for (off_t at = start; at < end;) {
+    off_t next = end - at < STRIDE ? end : at + STRIDE;
+    if (!is_cached(file, next - 1)) return at;
+    at = next;
+  }
+  return end;
 }
 
 // Sends what the socket takes now. True: that was all, or others have to see why it goes no further (not in memory, shorter by
@@ -255,6 +281,27 @@ napi_value poll_read(napi_env env, napi_callback_info info) {
   do got = recv(watched->socket, poller.bytes, poller.bytes_max, MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   return number(env, got < 0 ? -errno : got);
+}
+
+// What pollSendFile() is called with: a socket by its name, the text that goes first, a part of a file.
+struct file_call {
+  int32_t name, file;
+  struct iovec head;
+  int64_t start, length, believed_ms;
+};
+
+static bool take_file_call(napi_env env, napi_callback_info info, struct file_call *call, char *text) {
+  napi_value args[6];
+  size_t count = 6, used = 0;
+  return napi_get_cb_info(env, info, &count, args, NULL, NULL) == napi_ok && count >= 6 &&
+         napi_get_value_int32(env, args[0], &call->name) == napi_ok &&
+         take_text_or_bytes(env, args[1], &call->head, text, &used) &&
+         napi_get_value_int32(env, args[2], &call->file) == napi_ok &&
+         napi_get_value_int64(env, args[3], &call->start) == napi_ok &&
+         napi_get_value_int64(env, args[4], &call->length) == napi_ok &&
+         napi_get_value_int64(env, args[5], &call->believed_ms) == napi_ok &&
+         call->start >= 0 && call->length >= 0 &&
+         call->length <= INT64_MAX - call->start && call->believed_ms >= 0 && call->believed_ms <= INT32_MAX;
 }
 
 // pollSendFile(name, text, file, offset, length, believedMs): the socket is sent the text, which may be empty, and so much of the

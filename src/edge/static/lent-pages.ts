@@ -41,7 +41,7 @@ export class Slab {
   }
 
   giveBack(content: Lent): void {
-    if (!this.contents.delete(content)) return;
+    this.contents.delete(content);
     this.wantedBytes -= inPages(content.bytes.length);
   }
 }
@@ -55,7 +55,6 @@ export class LentPages {
   /** Moves a content here. False: there is no such memory. */
   put(content: Lent): boolean {
     if (content.bytes.length > SLAB_BYTES || !this.place(content)) return false;
-    this.wantedBytes += inPages(content.bytes.length);
     this.compact();
     return true;
   }
@@ -63,20 +62,27 @@ export class LentPages {
   giveBack(content: Lent): void {
     const { slab } = content;
     if (slab === null) return;
-    content.slab = null;
-    slab.giveBack(content);
-    this.wantedBytes -= inPages(content.bytes.length);
+    this.remove(content, slab);
     if (slab.contents.size === 0 && slab !== this.newest) this.slabs.delete(slab);
   }
 
   private place(content: Lent): boolean {
-    if (this.newest?.take(content) === true) return true;
-    const bytes = pagesNow(SLAB_BYTES);
-    if (bytes === null) return false;
-    if (this.newest?.contents.size === 0) this.slabs.delete(this.newest);
-    this.newest = new Slab(bytes);
-    this.slabs.add(this.newest);
-    return this.newest.take(content);
+    if (this.newest?.take(content) !== true) {
+      const bytes = pagesNow(SLAB_BYTES);
+      if (bytes === null) return false;
+      if (this.newest?.contents.size === 0) this.slabs.delete(this.newest);
+      this.newest = new Slab(bytes);
+      this.slabs.add(this.newest);
+      this.newest.take(content);
+    }
+    this.wantedBytes += inPages(content.bytes.length);
+    return true;
+  }
+
+  private remove(content: Lent, slab: Slab): void {
+    slab.giveBack(content);
+    content.slab = null;
+    this.wantedBytes -= inPages(content.bytes.length);
   }
 
   /** Of many slabs only little is wanted: what is left of the emptiest moves on. */
@@ -84,11 +90,9 @@ export class LentPages {
     while (this.slabs.size * SLAB_BYTES > 2 * (this.wantedBytes + 2 * SLAB_BYTES)) {
       const slab = this.emptiest();
       for (const content of slab.contents) {
-        slab.giveBack(content);
+        this.remove(content, slab);
         // Where there is no memory it stays, as a content that was never lent.
-        if (this.place(content)) continue;
-        content.slab = null;
-        this.wantedBytes -= inPages(content.bytes.length);
+        this.place(content);
       }
       this.slabs.delete(slab);
     }
