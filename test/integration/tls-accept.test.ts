@@ -44,6 +44,8 @@ after(() => {
 async function shake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const client = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options });
   clients.push(client);
+  // Whoever waits hears of it; at the end of a test the edge resets who is still there.
+  client.on('error', () => {});
   await once(client, 'secureConnect');
   return client;
 }
